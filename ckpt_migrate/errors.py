@@ -26,7 +26,12 @@ class CkptMigrateError(Exception):
     exit_code: ClassVar[int] = EXIT_FAILED
 
     def __init__(
-        self, what: str, *, where: str | None = None, remedy: str | None = None, problems: tuple[str, ...] = ()
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        remedy: str | None = None,
+        problems: tuple[str, ...] = (),
     ) -> None:
         super().__init__(what)
         self.what = what

@@ -1,0 +1,1 @@
+"""Evidence: what a checkpoint directory says about the run that made it."""

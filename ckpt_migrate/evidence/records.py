@@ -1,0 +1,52 @@
+"""Facts that readers find in a checkpoint directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+Scalar: TypeAlias = "str | int | float | bool | None | list[Scalar]"
+
+
+class FactKind(str, Enum):
+    """What a fact is about.
+
+    PARAM: a config value; `key` flattened with `/`, `value` as read (not normalised).
+    METRIC: a metric's value; `value` is the text as written, so that its digits say the rounding.
+    COUNT: `key` is `epoch` or `step`, `value` an int.
+    MENTION: a text that may name a run or a checkpoint directory; `key` says where in the file.
+    """
+
+    PARAM = "param"
+    METRIC = "metric"
+    COUNT = "count"
+    MENTION = "mention"
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One fact; `source` is the file relative to the checkpoint directory, `reader` the reader's name."""
+
+    kind: FactKind
+    key: str
+    value: Scalar
+    source: str
+    reader: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A file that could not be read as what it claims to be."""
+
+    source: str
+    reader: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was read from one checkpoint directory, in a fixed order."""
+
+    facts: tuple[Fact, ...] = ()
+    problems: tuple[Problem, ...] = ()

@@ -1,0 +1,1 @@
+"""Matching: which run made which checkpoint, and how sure that is."""

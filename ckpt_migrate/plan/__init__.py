@@ -1,0 +1,1 @@
+"""The plan: its records, how it is built, written and read."""

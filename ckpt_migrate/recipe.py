@@ -1,0 +1,242 @@
+"""Recipes: what a migration is about, as data.
+
+A recipe is a YAML file in `migrations/` (or a user's own). It says what names look like, where evidence lies,
+which keys name another run's checkpoint, and what the manifests contain. It holds no code.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import string
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.errors import RecipeError
+from ckpt_migrate.naming import NameForm, check_template
+from ckpt_migrate.strict_yaml import Field, Problems, compose
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RECIPE_VERSION = 1
+DEFAULT_RECIPE = "phase2_run_id"
+MANIFEST_FIELDS = frozenset(
+    {
+        "run_id", "run_name", "run_status", "run_start", "experiment", "experiment_id", "artifact_uri",
+        "stamp", "name", "checkpoint_dir", "structure", "metrics", "params",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestTemplate:
+    """A manifest of a migrated directory.
+
+    Attributes:
+        name: File name in the checkpoint directory.
+        is_section: True when the file belongs to people and holds one marked section of ours.
+        template: `string.Template` text over `MANIFEST_FIELDS`.
+    """
+
+    name: str
+    is_section: bool
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A migration recipe; patterns are shell patterns (`*`, `?`), matched without regard to case.
+
+    Attributes:
+        name: As the user calls it.
+        source: Path of the file.
+        digest: SHA-256 of the file's bytes, hexadecimal.
+        description: One paragraph for people.
+        legacy: Form of the names to be migrated.
+        target: Form of the names afterwards.
+        configs: Files in the directory that hold the training config.
+        weights: Files that make a directory a checkpoint directory; loose ones are reported.
+        pointers: Files in which a directory names its own run.
+        reference_tags: Tags of a run whose value may name its own checkpoint directory.
+        reference_params: Params likewise.
+        other_run_keys: Tags, params and config keys that name ANOTHER run's checkpoint.
+        experiments: Experiments whose runs make such checkpoints; empty: all.
+        ignored_params: Params that say nothing about identity (paths, devices, worker counts).
+        main_params: Params that manifests show.
+        final_metrics: Metrics that manifests show.
+        path_from: Directory name at which the path written into manifests begins.
+        manifests: What is written into each migrated directory.
+    """
+
+    name: str
+    source: str
+    digest: str
+    description: str
+    legacy: NameForm
+    target: NameForm
+    configs: tuple[str, ...]
+    weights: tuple[str, ...]
+    pointers: tuple[str, ...]
+    reference_tags: tuple[str, ...]
+    reference_params: tuple[str, ...]
+    other_run_keys: tuple[str, ...]
+    experiments: tuple[str, ...]
+    ignored_params: tuple[str, ...]
+    main_params: tuple[str, ...]
+    final_metrics: tuple[str, ...]
+    path_from: str
+    manifests: tuple[ManifestTemplate, ...]
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Return the names of the recipes that ship with the package, sorted."""
+    folder = _shipped_folder()
+    return tuple(sorted(name[: -len(".yaml")] for name in os.listdir(folder) if name.endswith(".yaml")))
+
+
+def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
+    """Read and validate a recipe.
+
+    Args:
+        name_or_path: A shipped recipe's name, or the path of a file (it ends in .yaml or has a separator).
+
+    Raises:
+        RecipeError: There is no such recipe, or it is wrong; every problem is listed with its line.
+    """
+    is_path = name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path
+    path = name_or_path if is_path else os.path.join(_shipped_folder(), f"{name_or_path}.yaml")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+        text = data.decode("utf-8")
+    except OSError as error:
+        known = ", ".join(recipe_names())
+        remedy = f"Shipped recipes: {known}. A recipe of your own is given as the path of a .yaml file."
+        raise RecipeError(f"no such recipe ({error.strerror})", where=name_or_path, remedy=remedy) from error
+    except UnicodeDecodeError as error:
+        raise RecipeError("the recipe is not UTF-8", where=path, remedy="Save it as UTF-8.") from error
+    problems = Problems()
+    recipe = _parse(text, path, hashlib.sha256(data).hexdigest(), problems)
+    if problems.count or recipe is None:
+        raise RecipeError(
+            "the recipe is not valid",
+            where=path,
+            problems=problems.lines(),
+            remedy="Compare with migrations/phase2_run_id.yaml, which explains every key.",
+        )
+    return recipe
+
+
+def _shipped_folder() -> str:
+    """Return the folder of shipped recipes: inside the wheel, or beside the package in a source checkout."""
+    package = resources.files("ckpt_migrate")
+    inside = os.path.join(str(package), "migrations")
+    return inside if os.path.isdir(inside) else os.path.join(os.path.dirname(str(package)), "migrations")
+
+
+def _parse(text: str, path: str, digest: str, problems: Problems) -> Recipe | None:
+    top = compose(text, problems)
+    if top is None:
+        return None
+    keys = top.mapping(
+        required=("version", "name", "description", "names", "evidence", "manifests"),
+        optional=("references", "params", "metrics", "experiments"),
+    )
+    if "version" in keys and keys["version"].integer() != RECIPE_VERSION:
+        keys["version"].refuse(f"this version of the tool reads recipes of version {RECIPE_VERSION}")
+    sections = _Sections(keys)
+    names = sections.mapping("names", required=("legacy", "target"))
+    evidence = sections.mapping("evidence", optional=("configs", "weights", "pointers"))
+    references = sections.mapping("references", optional=("tags", "params", "other_run"))
+    params = sections.mapping("params", optional=("ignore", "main"))
+    metrics = sections.mapping("metrics", optional=("final",))
+    manifests = sections.mapping("manifests", required=("files",), optional=("path_from",))
+    return Recipe(
+        name=sections.text("name"),
+        source=path,
+        digest=digest,
+        description=" ".join(sections.text("description").split()),
+        legacy=_form(names.get("legacy")),
+        target=_form(names.get("target")),
+        configs=_texts(evidence.get("configs"), _check_relative),
+        weights=_texts(evidence.get("weights"), _check_relative),
+        pointers=_texts(evidence.get("pointers"), _check_relative),
+        reference_tags=_texts(references.get("tags")),
+        reference_params=_texts(references.get("params")),
+        other_run_keys=_texts(references.get("other_run")),
+        experiments=_texts(keys.get("experiments")),
+        ignored_params=_texts(params.get("ignore")),
+        main_params=_texts(params.get("main")),
+        final_metrics=_texts(metrics.get("final")),
+        path_from=manifests["path_from"].text() if "path_from" in manifests else "",
+        manifests=_manifests(manifests.get("files")),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Sections:
+    keys: dict[str, Field]
+
+    def mapping(
+        self, key: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
+    ) -> dict[str, Field]:
+        return self.keys[key].mapping(required=required, optional=optional) if key in self.keys else {}
+
+    def text(self, key: str) -> str:
+        return self.keys[key].text() if key in self.keys else ""
+
+
+def _form(field: Field | None) -> NameForm:
+    template = "" if field is None else field.text()
+    if field is not None:
+        for problem in check_template(template):
+            field.refuse(problem)
+    return NameForm(template)
+
+
+def _texts(field: Field | None, check: Callable[[Field], None] | None = None) -> tuple[str, ...]:
+    if field is None:
+        return ()
+    if check is not None:
+        for item in field.sequence():
+            check(item)
+    return field.texts()
+
+
+def _check_relative(field: Field) -> None:
+    path = field.text()
+    if path.startswith("/") or ".." in path.split("/"):
+        field.refuse("must be a path inside the checkpoint directory")
+
+
+def _manifests(field: Field | None) -> tuple[ManifestTemplate, ...]:
+    if field is None:
+        return ()
+    found: list[ManifestTemplate] = []
+    for item in field.sequence():
+        keys = item.mapping(required=("name", "kind", "template"))
+        if len(keys) != len(("name", "kind", "template")):
+            continue
+        name, kind, template = keys["name"].text(), keys["kind"].text(), keys["template"].text()
+        if "/" in name or name in {"", ".", ".."}:
+            keys["name"].refuse("must be a file name, without /")
+        if kind not in {"file", "section"}:
+            keys["kind"].refuse(
+                "must be `file` (wholly ours) or `section` (our part of a file of the user's)"
+            )
+        if name in {manifest.name for manifest in found}:
+            keys["name"].refuse("stands twice")
+        _check_template_fields(keys["template"], template)
+        found.append(ManifestTemplate(name, kind == "section", template))
+    return tuple(found)
+
+
+def _check_template_fields(field: Field, template: str) -> None:
+    for match in string.Template.pattern.finditer(template):
+        name = match["named"] or match["braced"]
+        if name is not None and name not in MANIFEST_FIELDS:
+            field.refuse(f"unknown field ${name}; known: {', '.join(sorted(MANIFEST_FIELDS))}")
+        if match["invalid"] is not None:
+            field.refuse("a lone $ stands in the template; write $$ for a dollar sign")

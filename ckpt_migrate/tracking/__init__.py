@@ -1,0 +1,1 @@
+"""Tracking stores: where runs are read from. The only room that imports mlflow."""
