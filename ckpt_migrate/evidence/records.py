@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
-Scalar: TypeAlias = "str | int | float | bool | None | list[Scalar]"
+Scalar: TypeAlias = "str | int | float | bool | list[Scalar] | None"
 
 
 class FactKind(str, Enum):
