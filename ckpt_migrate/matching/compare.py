@@ -1,0 +1,145 @@
+"""Comparison: params of a checkpoint's config against params that a run logged, after formats are set aside."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Scalar
+
+TRUNCATED_LENGTHS = frozenset({250, 500, 6000})
+"""Characters at which MLflow versions cut a param value."""
+_NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)|nan", re.IGNORECASE)
+_WORDS = {"none": "null", "null": "null", "~": "null", "true": "true", "false": "false"}
+_LONGEST_LITERAL = 6000
+_LONGEST_INTEGER = 300
+"""Digits; longer ones are compared as floats (Python refuses to parse over 4,300)."""
+_EXACT_FLOAT = 1e15
+"""Below it every whole float prints as the integer that it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A param's value: `canonical` for comparison, `raw` as written."""
+
+    canonical: str
+    raw: str
+
+    def agrees(self, logged: Value) -> bool:
+        """Say whether a logged value is this one: equal after formats, or this one cut at MLflow's limit.
+
+        >>> Value.of(2e-4).agrees(Value.of("0.0002")), Value.of([1, 2]).agrees(Value.of("(1, 2)"))
+        (True, True)
+        """
+        if self.canonical == logged.canonical:
+            return True
+        return len(logged.raw) in TRUNCATED_LENGTHS and self.raw.startswith(logged.raw)
+
+    @staticmethod
+    def of(value: Scalar) -> Value:
+        """Return a config value or a logged text, normalised."""
+        return _value_of_text(value) if isinstance(value, str) else Value(_canonical(value), str(value))
+
+
+@lru_cache(maxsize=1 << 18)
+def _value_of_text(text: str) -> Value:
+    return Value(_canonical(text), text)
+
+
+def _canonical(value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return _WORDS[str(value).lower()]
+    if isinstance(value, (int, float)):
+        return _canonical_number(value)
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_canonical(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ",".join(sorted(f"{key}:{_canonical(item)}" for key, item in value.items())) + "}"
+    return _canonical_text(str(value).strip())
+
+
+def _canonical_text(text: str) -> str:
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
+    if _NUMBER.fullmatch(text):
+        return _canonical_number(int(text) if text.isdigit() and len(text) < _LONGEST_INTEGER else float(text))
+    if text[:1] in "[({" and text[-1:] in "])}" and len(text) <= _LONGEST_LITERAL:
+        try:
+            return _canonical(ast.literal_eval(text))
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return text
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        return text[1:-1]
+    return text
+
+
+def _canonical_number(number: float) -> str:
+    if isinstance(number, float) and math.isfinite(number) and number == int(number) and abs(number) < _EXACT_FLOAT:
+        return str(int(number))
+    return repr(number)
+
+
+def normalise_key(key: str) -> str:
+    """Return a param's key with one separator, as Lightning joins nested keys.
+
+    >>> normalise_key("optimizer.LR"), normalise_key("optimizer/lr")
+    ('optimizer/lr', 'optimizer/lr')
+    """
+    return key.replace(".", "/").lower()
+
+
+class KeyPatterns:
+    """Shell patterns over keys, without regard to case or separator."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        texts = [fnmatch.translate(normalise_key(pattern)) for pattern in patterns]
+        self._pattern = re.compile("|".join(texts)) if texts else None
+
+    def matches(self, key: str) -> bool:
+        """Say whether any pattern matches the whole key."""
+        return self._pattern is not None and self._pattern.match(normalise_key(key)) is not None
+
+
+Params = dict[str, Value]
+
+
+def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], ignored: KeyPatterns) -> Params:
+    """Return params by normalised key, without those that say nothing about identity; the first of a key wins."""
+    out: Params = {}
+    items = values.items() if hasattr(values, "items") else values
+    for key, value in items:
+        if not ignored.matches(key):
+            out.setdefault(normalise_key(key), Value.of(value))
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Keys that both sides have, sorted: those that agree and those that differ."""
+
+    agreeing: tuple[str, ...]
+    differing: tuple[str, ...]
+
+    @property
+    def compared(self) -> int:
+        """How many keys both sides have."""
+        return len(self.agreeing) + len(self.differing)
+
+
+def compare(config: Params, logged: Params, keys: Sequence[str] | None = None) -> Comparison:
+    """Compare a checkpoint's params with a run's, over `keys` or all that both have."""
+    agreeing: list[str] = []
+    differing: list[str] = []
+    for key in sorted(config) if keys is None else keys:
+        other = logged.get(key)
+        if other is not None and key in config:
+            (agreeing if config[key].agrees(other) else differing).append(key)
+    return Comparison(tuple(agreeing), tuple(differing))
