@@ -1,0 +1,111 @@
+"""Near-identical runs: sweeps, twins, and what is left of them when runs are missing."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from worlds.launches import by_hand, replicate, sweep
+from worlds.scenarios.plain import draw_project, draw_world_rng, lose
+from worlds.world import Project, World, assemble
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from ckpt_migrate.evidence.records import Scalar
+    from worlds.trainings import Habits, Host, Training
+
+SWEEP = 16
+
+
+def draw_sweep(
+    rng: Random, habits: Habits, host: Host, *, start_s: float, key: str | None = None, count: int = SWEEP
+) -> list[Training]:
+    """Return a sweep launched in three seconds over one knob (or the seed), each value once."""
+    schema = habits.schema
+    key = key or rng.choice([knob.key for knob in schema.knobs])
+    known = next((knob.values for knob in schema.knobs if knob.key == key), ())
+    values: tuple[Scalar, ...] = known if key != schema.seed_key else ()
+    numbers = [value for value in known if isinstance(value, float) and value > 0]
+    if numbers and len(numbers) == len(known):  # a grid on a scale that people use
+        values = tuple(numbers[0] * (1 + step) / 4 for step in range(count))
+    elif len(values) < count:
+        key, values = schema.seed_key or f"{key}_scale", tuple(range(count))
+    base = schema.wander(rng, schema.shaken(rng))
+    return sweep(rng, habits, host, start_s=start_s, base=base, key=key, values=values[:count])
+
+
+def _sweeps(rng: Random, habits: Habits, host: Host, size: int) -> list[Training]:
+    """Return sweeps over weeks, with trainings by hand between them."""
+    trainings = by_hand(rng, habits, (host,), max(2, size // 4))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 200_000)
+        trainings += draw_sweep(rng, habits, host, start_s=start_s)
+    return trainings
+
+
+def sweeps(seed: int, size: int) -> World:
+    """Sweeps of 16 launched in three seconds, runs that differ in one param that the config has."""
+    rng = draw_world_rng("sweeps", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    return assemble("sweeps", seed, [Project(habits, tuple(_sweeps(rng, habits, host, size)))])
+
+
+def blind_sweeps(seed: int, size: int) -> World:
+    """Sweeps over the seed, which config.json lacks, whose files tell no loss: nobody can tell the runs apart."""
+    rng = draw_world_rng("blind_sweeps", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    key = habits.schema.seed_key or ""
+    habits = replace(habits, unwritten=(key,), names_loss=False)
+    trainings = by_hand(rng, habits, (host,), max(2, size // 4))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 200_000)
+        trainings += draw_sweep(rng, habits, host, start_s=start_s, key=key)
+    return assemble("blind_sweeps", seed, [Project(habits, tuple(trainings))], is_copied=True)
+
+
+def ghosts(seed: int, size: int) -> World:
+    """Orphans beside surviving siblings: of each sweep some runs are gone, and of others the directory."""
+    rng = draw_world_rng("ghosts", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    is_blind = rng.random() < 0.4
+    if is_blind and habits.schema.seed_key is not None:
+        habits = replace(habits, unwritten=(habits.schema.seed_key,), names_loss=rng.random() < 0.5)
+    trainings = _sweeps(rng, habits, host, size)
+    trainings = lose(rng, trainings, rng.choice((0.1, 0.3, 0.6)))
+    kept = rng.choice((1.0, 0.7))
+    trainings = [each if rng.random() < kept else replace(each, has_directory=False) for each in trainings]
+    return assemble("ghosts", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.3)
+
+
+def _twins(rng: Random, habits: Habits, host: Host, size: int, *, is_deterministic: bool) -> list[Training]:
+    """Return pairs and triples of one config, started and ended together."""
+    trainings = by_hand(rng, habits, (host,), max(2, size // 2))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 150_000)
+        base = habits.schema.wander(rng, habits.schema.shaken(rng))
+        twins = replicate(rng, habits, host, start_s=start_s, base=base, count=rng.choice((2, 2, 3)))
+        if is_deterministic:
+            twins = [replace(each, losses=twins[0].losses) for each in twins]
+        trainings += twins
+    return trainings
+
+
+def loss_twins(seed: int, size: int) -> World:
+    """Twins of one config, started and ended together, told apart only by the loss in a file name."""
+    rng = draw_world_rng("loss_twins", seed)
+    habits, host = draw_project(rng)
+    habits = replace(habits, names_loss=True)
+    trainings = _twins(rng, habits, host, size, is_deterministic=False)
+    return assemble("loss_twins", seed, [Project(habits, tuple(lose(rng, trainings, 0.1)))])
+
+
+def hopeless_twins(seed: int, size: int) -> World:
+    """Twins that nobody can tell apart: fixed seeds made their losses equal, one signal ended them all."""
+    rng = draw_world_rng("hopeless_twins", seed)
+    habits, host = draw_project(rng)
+    trainings = _twins(rng, habits, host, size, is_deterministic=True)
+    return assemble("hopeless_twins", seed, [Project(habits, tuple(lose(rng, trainings, 0.2)))])

@@ -1,0 +1,159 @@
+"""Worlds: a legacy tree, a store, and the truth about both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.records import State
+
+from .observer import observe
+from .store import MemoryStore, RecordedRun, record
+from .traces import Directory, checkpoint, directories, evidence
+from .trainings import Outcome, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.records import Checkpoint
+
+    from .trainings import Habits, Training
+
+PHASE2 = "phase2_training_with_pretrained_aligner"
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """The trainings of one experiment.
+
+    Attributes:
+        habits: How it trains and logs.
+        trainings: All its trainings.
+        experiment: The experiment's name.
+        experiment_id: The experiment's id.
+        is_migrated: Whether its directories are part of the tree; other projects only share the store.
+        parents: Runs without a directory that hold others, as they are recorded.
+    """
+
+    habits: Habits
+    trainings: tuple[Training, ...]
+    experiment: str = PHASE2
+    experiment_id: str = "1"
+    is_migrated: bool = True
+    parents: tuple[RecordedRun, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """A legacy tree and a store with known truth.
+
+    Attributes:
+        name: The scenario's name.
+        seed: What it was drawn from.
+        checkpoints: What scan would report, sorted by path.
+        evidence: What the readers would find, by path; only for checkpoints that have any.
+        store: The store.
+        truth: The run that made each checkpoint, by path; None when that run is not in the store.
+        identifiable: Paths of legacy directories whose run is in the store, and that an ideal observer could decide.
+        hopeless: Paths of legacy directories whose run is in the store, but that nobody could decide.
+        timezone: The zone of all stamps; None when there are several.
+        zones: The zone of each stamp, by path.
+        projects: What it was made of, for writing it to disk.
+        copied_s: When the tree was copied and lost its modification times, UTC seconds; None when it was not.
+    """
+
+    name: str
+    seed: int
+    checkpoints: tuple[Checkpoint, ...]
+    evidence: Mapping[str, Evidence]
+    store: MemoryStore
+    truth: Mapping[str, str | None]
+    identifiable: frozenset[str]
+    hopeless: frozenset[str]
+    timezone: str | None
+    zones: Mapping[str, str]
+    projects: tuple[Project, ...] = field(repr=False)
+    copied_s: float | None = None
+
+    @property
+    def orphans(self) -> frozenset[str]:
+        """Paths of legacy directories whose run is not in the store."""
+        return frozenset(
+            each.path for each in self.checkpoints if each.state is State.LEGACY and self.truth[each.path] is None
+        )
+
+
+def assemble(
+    name: str,
+    seed: int,
+    projects: Sequence[Project],
+    *,
+    is_copied: bool = False,
+    is_steady: bool = True,
+    alias_s: float | None = None,
+    junk: Sequence[Checkpoint] = (),
+) -> World:
+    """Return the world that these projects leave behind.
+
+    Args:
+        name: The scenario's name.
+        seed: What it was drawn from.
+        projects: All projects that share the store.
+        is_copied: Whether the tree was copied after the last training and lost its modification times.
+        is_steady: False when zone or skew change in the course of the project.
+        alias_s: Period at which all starts repeat; None for none.
+        junk: What else lies in the tree.
+    """
+    copied_s = None
+    if is_copied:
+        copied_s = max(training.end_s for each in projects for training in each.trainings) + 86400 * 3
+    found: list[tuple[Directory, Project]] = []
+    identifiable: set[str] = set()
+    hopeless: set[str] = set()
+    for project in projects:
+        if not project.is_migrated:
+            continue
+        observer = observe(
+            project.habits, project.trainings, has_mtimes=not is_copied, is_steady=is_steady, alias_s=alias_s
+        )
+        for training in project.trainings:
+            for directory in directories(training, project.habits):
+                found.append((directory, project))
+                if _is_to_be_renamed(training):
+                    (identifiable if observer.can_decide(directory) else hopeless).add(directory.path)
+    checkpoints = [checkpoint(each, project.habits, copied_s=copied_s) for each, project in found]
+    zones = {each.path: each.training.host.zone_at(each.training.made_s[each.part]) for each, _ in found}
+    truth = {each.path: None if each.training.record is Record.GONE else each.training.run_id for each, _ in found}
+    return World(
+        name=name,
+        seed=seed,
+        checkpoints=tuple(sorted([*checkpoints, *junk], key=lambda each: each.path)),
+        evidence={each.path: evidence(each, project.habits) for each, project in found},
+        store=MemoryStore(recorded_runs(projects)),
+        truth=truth | {each.path: None for each in junk},
+        identifiable=frozenset(identifiable),
+        hopeless=frozenset(hopeless),
+        timezone=next(iter(zones.values())) if len(set(zones.values())) == 1 else None,
+        zones=zones,
+        projects=tuple(projects),
+        copied_s=copied_s,
+    )
+
+
+def _is_to_be_renamed(training: Training) -> bool:
+    """Say whether renaming would be right: not when it is done, the run still runs, or was deleted."""
+    return training.record is Record.LOGGED and training.outcome is not Outcome.RUNNING and not training.is_current
+
+
+def recorded_runs(projects: Sequence[Project]) -> list[RecordedRun]:
+    """Return every run that the store has."""
+    found: list[RecordedRun] = []
+    for project in projects:
+        found += project.parents
+        found += (
+            record(each, project.habits, experiment_id=project.experiment_id, experiment=project.experiment)
+            for each in project.trainings
+            if each.record is not Record.GONE
+        )
+    return found
