@@ -82,6 +82,11 @@ class Checkpoint:
         return os.path.basename(self.path)
 
     @property
+    def uid(self) -> str:
+        """The 32 digits of its name, empty when the name is of no known form."""
+        return "" if self.name is None else self.name.uid
+
+    @property
     def size_bytes(self) -> int:
         """The sizes of its files together."""
         return sum(file.size_bytes for file in self.files)

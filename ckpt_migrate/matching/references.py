@@ -1,0 +1,125 @@
+"""References: where one side names the other.
+
+A run names a checkpoint directory in its own name, a tag, a param or an artifact path; a directory names a run in a
+pointer file or in its config. Keys that name ANOTHER run's checkpoint (`resume_from`, `phase1_checkpoint_path`) are
+never references.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.records import FactKind
+from ckpt_migrate.matching.compare import KeyPatterns
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.tracking.records import RunStore
+
+ID_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+_STAMP_AFTER_ID = re.compile(r"_(\d{8}_\d{6})")
+_OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
+_LONGEST_QUOTE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One side naming the other; `place` in words, `text` as it stands there."""
+
+    run_id: str
+    place: str
+    text: str
+
+    def words(self) -> str:
+        """Return the reference as a person would say it."""
+        text = self.text if len(self.text) <= _LONGEST_QUOTE else f"{self.text[:_LONGEST_QUOTE]}..."
+        return f"{self.place} says {text!r}"
+
+
+def find_references(
+    checkpoints: Sequence[Checkpoint],
+    evidence: Mapping[str, Evidence],
+    store: RunStore,
+    run_ids: Collection[str],
+    recipe: Recipe,
+) -> dict[str, tuple[Reference, ...]]:
+    """Return the references of each checkpoint, by its path, sorted by run id and place."""
+    found: defaultdict[str, list[Reference]] = defaultdict(list)
+    for path, reference in _named_by_runs(checkpoints, store, recipe):
+        found[path].append(reference)
+    other_run = KeyPatterns(recipe.other_run_keys)
+    for checkpoint in checkpoints:
+        for reference in _naming_runs(checkpoint, evidence.get(checkpoint.path), run_ids, other_run):
+            found[checkpoint.path].append(reference)
+    return {
+        path: tuple(sorted(set(references), key=lambda r: (r.run_id, r.place, r.text)))
+        for path, references in found.items()
+    }
+
+
+def names_directory(text: str, checkpoint: Checkpoint) -> bool:
+    """Say whether a text names this directory: its id, alone or followed by its own stamp."""
+    name = checkpoint.name
+    if name is None:
+        return False
+    for match in ID_PATTERN.finditer(text):
+        if match[0] == name.uid:
+            stamp = _STAMP_AFTER_ID.match(text, match.end())
+            if stamp is None or stamp[1] == name.stamp:
+                return True
+    return False
+
+
+def named_in_config(evidence: Evidence | None, patterns: KeyPatterns) -> tuple[str, ...]:
+    """Return the 32-digit ids that a config names under keys of these patterns."""
+    facts = () if evidence is None else evidence.facts
+    return tuple(
+        uid
+        for fact in facts
+        if fact.kind is FactKind.PARAM and isinstance(fact.value, str) and patterns.matches(fact.key)
+        for uid in ID_PATTERN.findall(fact.value)
+    )
+
+
+def _named_by_runs(checkpoints: Sequence[Checkpoint], store: RunStore, recipe: Recipe) -> list[tuple[str, Reference]]:
+    by_uid: defaultdict[str, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        if checkpoint.name is not None:
+            by_uid[checkpoint.name.uid].append(checkpoint)
+    other_run = KeyPatterns(recipe.other_run_keys)
+    own = {"tag": KeyPatterns(recipe.reference_tags), "param": KeyPatterns(recipe.reference_params)}
+    found = []
+    for mention in store.mentions(ID_PATTERN):
+        kind, _, key = mention.place.partition(" ")
+        if kind in own and (other_run.matches(key) or not own[kind].matches(key)):
+            continue
+        reference = Reference(mention.run_id, f"the run's {mention.place.replace('run name', 'name')}", mention.text)
+        for uid in set(ID_PATTERN.findall(mention.text)) & by_uid.keys():
+            found += [(c.path, reference) for c in by_uid[uid] if names_directory(mention.text, c)]
+    return found
+
+
+def _naming_runs(
+    checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Collection[str], other_run: KeyPatterns
+) -> list[Reference]:
+    found = []
+    for fact in () if evidence is None else evidence.facts:
+        if not isinstance(fact.value, str) or other_run.matches(fact.key):
+            continue
+        last = fact.key.replace(".", "/").rsplit("/", maxsplit=1)[-1].lower()
+        is_own = fact.kind is FactKind.MENTION and last != "best_model_path"
+        if is_own or (fact.kind is FactKind.PARAM and last in _OWN_RUN_KEYS):
+            own_uid = "" if checkpoint.name is None else checkpoint.name.uid
+            found += [
+                Reference(uid, f"{fact.source} in the directory ({fact.key})", fact.value)
+                for uid in set(ID_PATTERN.findall(fact.value))
+                if uid in run_ids and uid != own_uid
+            ]
+    return found
