@@ -1,0 +1,22 @@
+"""What a reader passed over: collected once each, in the order in which it was met."""
+
+from __future__ import annotations
+
+from ckpt_migrate.tracking.records import StoreWarning
+
+
+class PassedOver:
+    """A growing list of warnings without repeats; the same file may be read many times."""
+
+    def __init__(self) -> None:
+        self._seen: dict[StoreWarning, None] = {}
+
+    def add(self, where: str, what: str) -> None:
+        """Note that something was passed over; `where` names it, `what` says why."""
+        # A file name that is no UTF-8 must not end the program that prints the warning.
+        printable = where.encode("utf-8", "backslashreplace").decode("utf-8")
+        self._seen.setdefault(StoreWarning(printable, what))
+
+    def all(self) -> tuple[StoreWarning, ...]:
+        """Return everything noted so far."""
+        return tuple(self._seen)
