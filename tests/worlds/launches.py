@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .trainings import DAY_S, Host, Outcome, Training, new_id
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from random import Random
 
     from ckpt_migrate.evidence.records import Scalar
@@ -182,3 +182,61 @@ def nightly(rng: Random, habits: Habits, host: Host, *, nights: int, every_s: fl
         start_s = first_s + night * every_s + rng.uniform(0, 2)
         trainings.append(train(rng, habits, host, start_s=start_s, config=config, duration_s=duration_s))
     return trainings
+
+
+def loop(
+    rng: Random, habits: Habits, host: Host, *, start_s: float, base: Mapping[str, Scalar], count: int
+) -> list[Training]:
+    """Return trainings that a shell loop starts one after another, seconds to a minute each, one knob turned."""
+    knob = rng.choice(habits.schema.knobs)
+    trainings = []
+    now_s = start_s
+    length_s = rng.uniform(8, 60)
+    for turn in range(count):
+        value = knob.values[turn % len(knob.values)]
+        duration_s = length_s * rng.uniform(0.8, 1.2)
+        config = dict(base) | {knob.key: value}
+        trainings.append(train(rng, habits, host, start_s=now_s, config=config, duration_s=duration_s))
+        now_s += duration_s + rng.uniform(1, 6)
+    return trainings
+
+
+def resume(rng: Random, training: Training) -> Training:
+    """Return the training as one that crashed and was taken up again, once or twice, with the same run."""
+    parts = rng.choice((2, 2, 3))
+    if len(training.losses) < parts:
+        return training
+    end_s = training.end_s + parts * rng.uniform(300, 40_000)
+    span_s = (end_s - training.start_s) / parts
+    later = tuple(training.start_s + span_s * (part + rng.uniform(-0.2, 0.2)) for part in range(1, parts))
+    return replace(
+        training,
+        uids=training.uids + tuple(new_id(rng) for _ in later),
+        made_s=training.made_s + later,
+        end_s=end_s,
+    )
+
+
+def parent_of(rng: Random, habits: Habits, children: Sequence[Training], base: Mapping[str, Scalar]) -> Training:
+    """Return the run that holds others: no directory, often the base config, and the best child's losses."""
+    first = children[0]
+    parent = train(
+        rng,
+        habits,
+        first.host,
+        start_s=min(child.start_s for child in children) - rng.uniform(0.5, 8),
+        config=base if rng.random() < 0.5 else {},
+        duration_s=60,
+    )
+    best = min(children, key=lambda child: child.losses[-1])
+    return replace(
+        parent,
+        end_s=max(child.end_s for child in children) + rng.uniform(0.2, 5),
+        losses=best.losses,
+        has_directory=False,
+    )
+
+
+def below(parent: Training, children: Sequence[Training]) -> list[Training]:
+    """Return the children with the tag that names their parent."""
+    return [replace(child, tags=dict(child.tags) | {"mlflow.parentRunId": parent.run_id}) for child in children]

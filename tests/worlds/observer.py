@@ -75,7 +75,9 @@ class Observer:
             return _NAME_NATS if abs(other.start_s - made_s) > 2 * _LONGEST_OFFSET_S else 0.0
         if directory.part > 0:  # made when the run was resumed: any time within the run
             return 0.0 if _within(other, made_s) else _INTERVAL_NATS
-        return self._lag_surprise(made_s - other.start_s) - self._lag_surprise(made_s - directory.training.start_s)
+        readings = directory.training.host.readings_s(made_s)
+        others = min(self._lag_surprise(each - other.start_s) for each in readings)
+        return others - min(self._lag_surprise(each - directory.training.start_s) for each in readings)
 
     def _lag_surprise(self, lag_s: float) -> float:
         """Return the surprise of a lag (nats up to a constant), heavy-tailed: some starts are slow."""
@@ -100,7 +102,11 @@ class Observer:
         if directory.config is None:
             return 0.0
         own, others = self.params[directory.training.run_id], self.params[other.run_id]
-        blind = {self.habits.format.logged_key(key) for key in self.habits.drifting + self.habits.unwritten}
+        habits = self.habits
+        blind = {
+            habits.format.logged_key(key)
+            for key in habits.drifting + habits.unwritten + habits.unresolved + habits.unlogged
+        }
         differing = sum(
             key not in blind and key not in directory.training.extra_params and others.get(key) != text
             for key, text in own.items()

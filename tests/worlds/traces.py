@@ -17,8 +17,6 @@ from .trainings import ConfigPlace, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ckpt_migrate.evidence.records import Scalar
-
     from .configs import Config
     from .trainings import Habits, Training
 
@@ -65,26 +63,31 @@ def directories(training: Training, habits: Habits) -> Iterator[Directory]:
     parts = len(training.uids)
     epochs = len(training.losses)
     for part in range(parts if training.has_directory else 0):
-        done = max(1, epochs * (part + 1) // parts)
-        losses = training.losses[:done]
-        best = min(range(done), key=losses.__getitem__)
+        begun, done = epochs * part // parts, epochs * (part + 1) // parts
+        best = min(range(begun, done), key=training.losses.__getitem__)
         until_s = training.end_s if part == parts - 1 else training.made_s[part + 1] - 30
         is_complete = part == parts - 1 and training.outcome is Outcome.FINISHED
         place = training.config_place
         if place is ConfigPlace.JSON and not is_complete:
             place = ConfigPlace.NOWHERE
-        whole = training.config | training.extra_config
-        config = habits.format.written({key: whole[key] for key in whole if key not in habits.unwritten})
         written_s = until_s - 2.5 if is_complete else _epoch_end_s(training, part, until_s, done - 1)
         yield Directory(
             training=training,
             part=part,
             epoch=done - 1,
             best_epoch=best,
-            loss_text=f"{losses[best]:.4f}" if habits.names_loss else "",
+            loss_text=f"{training.losses[best]:.4f}" if habits.names_loss else "",
             written_s=written_s,
-            config=None if place is ConfigPlace.NOWHERE else config,
+            config=None if place is ConfigPlace.NOWHERE else _written_config(training, habits, part),
         )
+
+
+def _written_config(training: Training, habits: Habits, part: int) -> Config:
+    whole = training.config | training.extra_config
+    if part > 0:
+        whole["resume_from"] = f"{training.directory_path(part - 1)}/{_FOLDER}/last.ckpt"
+    whole |= {key: "${defaults." + key.rpartition("/")[2] + "}" for key in habits.unresolved if key in whole}
+    return habits.format.written({key: value for key, value in whole.items() if key not in habits.unwritten})
 
 
 def _epoch_end_s(training: Training, part: int, until_s: float, epoch: int) -> float:
@@ -132,7 +135,7 @@ def checkpoint(directory: Directory, habits: Habits, *, copied_s: float | None =
     return Checkpoint(
         path=directory.path,
         root=host.root,
-        state=State.TARGET if training.is_current else State.LEGACY,
+        state=State.TARGET if training.is_current and training.pointer == training.run_id else State.LEGACY,
         reason=None,
         name=None if local_time is None else DirectoryName(uid, stamp, local_time),
         files=tuple(files),
@@ -179,13 +182,14 @@ def evidence(directory: Directory, habits: Habits) -> Evidence:
     facts: list[Fact] = []
     if directory.config is not None:
         if directory.is_complete:
-            source, reader = "config.json", "json"
+            source, reader = "config.json", "config"
         else:
             source, reader = f"{_FOLDER}/last.ckpt", "torch"
-        for key, value in directory.config.items():
-            facts.append(Fact(FactKind.PARAM, key, value, source, reader))
-            if _may_name_a_directory(value):
-                facts.append(Fact(FactKind.MENTION, key, value, source, reader))
+        facts += (
+            Fact(FactKind.PARAM, key, value, source, reader)
+            for key, value in directory.config.items()
+            if not (isinstance(value, str) and "${" in value)
+        )
     source = f"{_FOLDER}/{best_name(directory, habits)}"
     facts.append(Fact(FactKind.COUNT, "epoch", directory.best_epoch, source, "file name"))
     if directory.loss_text:
@@ -195,9 +199,5 @@ def evidence(directory: Directory, habits: Habits) -> Evidence:
         facts.append(Fact(FactKind.MENTION, "run_id", own, "model.pt", "torch"))
     if training.pointer is not None:
         facts.append(Fact(FactKind.MENTION, "MLflow Run ID", training.pointer, "MLFLOW_RUN_ID.txt", "pointer"))
-    facts.sort(key=lambda fact: (fact.source, fact.kind.value, fact.key))
+    facts.sort(key=lambda fact: (fact.source, fact.key))
     return Evidence(tuple(facts))
-
-
-def _may_name_a_directory(value: Scalar) -> bool:
-    return isinstance(value, str) and any(len(part) == 32 for part in value.replace("/", "_").split("_"))

@@ -78,6 +78,14 @@ class Host:
         local = datetime.fromtimestamp(self.clock_s(utc_s), ZoneInfo(self.zone_at(utc_s)))
         return local.strftime("%Y%m%d_%H%M%S")
 
+    def readings_s(self, utc_s: float) -> tuple[float, ...]:
+        """Return the true instants that the stamp written at an instant may mean: two in a repeated hour."""
+        zone = ZoneInfo(self.zone_at(utc_s))
+        local = datetime.fromtimestamp(utc_s, zone).replace(tzinfo=None)
+        instants = {local.replace(tzinfo=zone, fold=fold).timestamp() for fold in (0, 1)}
+        real = {each for each in instants if datetime.fromtimestamp(each, zone).replace(tzinfo=None) == local}
+        return tuple(sorted(real))
+
 
 @dataclass(frozen=True, slots=True)
 class Training:
@@ -150,6 +158,7 @@ class Habits:
         format: How it logs params and writes configs.
         drifting: Config keys that are logged with another value than config.json has.
         unwritten: Config keys that are logged, but missing in config.json.
+        unresolved: Config keys that config.json has as `${...}` only.
         unlogged: Config keys that are in config.json, but not logged.
         run_names: `words` (MLflow's own), `stamp` (phase2_<stamp>), or `plain` (one name for all).
         loss: The metric in file names.
@@ -168,6 +177,7 @@ class Habits:
     format: ParamFormat
     drifting: tuple[str, ...]
     unwritten: tuple[str, ...]
+    unresolved: tuple[str, ...]
     unlogged: tuple[str, ...]
     run_names: str
     loss: str
@@ -192,6 +202,7 @@ def draw_habits(rng: Random, schema: Schema) -> Habits:
         format=ParamFormat(separator=rng.choice(("/", "/", ".")), limit=rng.choice((250, 500, 6000))),
         drifting=tuple(rng.sample(drifting, min(len(drifting), rng.choice((0, 0, 0, 1, 2, 3))))),
         unwritten=(),
+        unresolved=(),
         unlogged=(),
         run_names=rng.choice(("words", "words", "stamp", "plain")),
         loss=rng.choice(("train_loss", "train_loss", "val_loss")),

@@ -33,7 +33,6 @@ class Project:
         experiment: The experiment's name.
         experiment_id: The experiment's id.
         is_migrated: Whether its directories are part of the tree; other projects only share the store.
-        parents: Runs without a directory that hold others, as they are recorded.
     """
 
     habits: Habits
@@ -41,7 +40,6 @@ class Project:
     experiment: str = PHASE2
     experiment_id: str = "1"
     is_migrated: bool = True
-    parents: tuple[RecordedRun, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,6 @@ def recorded_runs(projects: Sequence[Project]) -> list[RecordedRun]:
     """Return every run that the store has."""
     found: list[RecordedRun] = []
     for project in projects:
-        found += project.parents
         found += (
             record(each, project.habits, experiment_id=project.experiment_id, experiment=project.experiment)
             for each in project.trainings

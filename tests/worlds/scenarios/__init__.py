@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worlds.scenarios.clocks import timezones
-from worlds.scenarios.plain import clean, orphans, references
-from worlds.scenarios.sweeps import blind_sweeps, ghosts, hopeless_twins, loss_twins, sweeps
+from worlds.scenarios import clocks, directories, plain, stores, sweeps
+from worlds.scenarios.everything import everything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,14 +15,33 @@ if TYPE_CHECKING:
 SCENARIOS: Mapping[str, Callable[[int, int], World]] = {
     scenario.__name__: scenario
     for scenario in (
-        clean,
-        references,
-        orphans,
-        sweeps,
-        blind_sweeps,
-        ghosts,
-        loss_twins,
-        hopeless_twins,
-        timezones,
+        plain.clean,
+        plain.references,
+        plain.orphans,
+        sweeps.sweeps,
+        sweeps.blind_sweeps,
+        sweeps.ghosts,
+        sweeps.loss_twins,
+        sweeps.hopeless_twins,
+        clocks.timezones,
+        clocks.daylight_saving,
+        clocks.repeated_hour,
+        clocks.moved_to_utc,
+        clocks.skewed_clocks,
+        clocks.drifting_clocks,
+        clocks.nightly_jobs,
+        clocks.tiny,
+        stores.formatting,
+        stores.multi_experiment,
+        stores.nested,
+        stores.loops,
+        stores.deleted,
+        stores.already_current,
+        directories.crashed,
+        directories.resumed,
+        directories.traps,
+        directories.copied_tree,
+        directories.junk,
+        everything,
     )
 }
