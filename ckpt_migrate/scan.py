@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import RootError
-from ckpt_migrate.evidence.configs import is_config
+from ckpt_migrate.evidence.configs import config_paths
 from ckpt_migrate.evidence.filenames import SUFFIXES, parse_name
 from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.patterns import compile_patterns
@@ -152,6 +152,7 @@ class _Walk:
         self._kinds = (
             ("pointer", compile_patterns(self.recipe.pointers)),
             ("weights", compile_patterns(self.recipe.weights)),
+            ("config", config_paths(self.recipe)),
         )
 
     def visit(self, seen: set[tuple[int, int]]) -> Iterator[str]:
@@ -329,8 +330,6 @@ class _Walk:
                 continue
             path = file.path
             kinds.update(kind for kind, pattern in self._kinds if pattern.fullmatch(path))
-            if is_config(path, self.recipe):
-                kinds.add("config")
             if "=" in path and path.lower().endswith(SUFFIXES):
                 kinds.update("metric" for kind, _, _ in parse_name(path) if kind is FactKind.METRIC)
         return tuple(sorted(kinds))

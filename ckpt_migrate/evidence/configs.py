@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.files import ReaderError, read_whole
@@ -11,21 +12,25 @@ from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Fact, FactKind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import re
+    from collections.abc import Iterable, Iterator
 
+    from ckpt_migrate.evidence.records import Scalar
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import FileStat
 
 MAX_CONFIG_BYTES = 4 << 20
 """Largest config read, bytes. Configs are some kilobytes; a larger file by that name is a data set."""
 
-FRAMEWORK_CONFIGS = ("hparams.yaml", "hydra_config.yaml", ".hydra/config.yaml", ".hydra/overrides.yaml")
-"""Configs that frameworks write by themselves; the recipe names all others."""
+FRAMEWORK_CONFIGS = ("**/hparams.yaml", "**/.hydra/config.yaml", "**/.hydra/overrides.yaml")
+"""Configs that Lightning and Hydra write by themselves; the recipe names all others."""
+
+_OVERRIDES = "overrides.yaml"
 
 
-def is_config(path: str, recipe: Recipe) -> bool:
-    """Say whether a path, relative to its checkpoint directory, is a training config's."""
-    return path.endswith(FRAMEWORK_CONFIGS) or compile_patterns(recipe.configs).fullmatch(path) is not None
+def config_paths(recipe: Recipe) -> re.Pattern[str]:
+    """Return the expression for paths of configs, relative to their checkpoint directory; for `fullmatch`."""
+    return compile_patterns((*recipe.configs, *FRAMEWORK_CONFIGS))
 
 
 class ConfigReader:
@@ -34,26 +39,68 @@ class ConfigReader:
     name = "config"
 
     def __init__(self, recipe: Recipe) -> None:
-        self._recipe = recipe
+        self._paths = config_paths(recipe)
 
     def wants(self, file: FileStat) -> bool:
         """Say whether a file is a config by its name."""
-        return file.kind == "file" and is_config(file.path, self._recipe)
+        return file.kind == "file" and self._paths.fullmatch(file.path) is not None
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Yield a fact for every value."""
-        data = read_whole(path, MAX_CONFIG_BYTES)
         kind, source, reader = FactKind.PARAM, file.path, self.name
-        for key, value in flatten(self._parse(data, file.path)):
+        for key, value in parse_config(read_whole(path, MAX_CONFIG_BYTES), source):
             yield Fact(kind, key, value, source, reader)
 
-    def _parse(self, data: bytes, path: str) -> object:
-        ending = path.rpartition(".")[2].lower()
-        try:
-            if ending in {"yaml", "yml"}:
-                import yaml  # noqa: PLC0415 - most trees hold no YAML config
 
-                return yaml.safe_load(data)
-            return json.loads(data)
+def parse_config(data: bytes, path: str) -> Iterator[tuple[str, Scalar]]:
+    """Yield key and value of every param in a config; the ending of `path` says its format, JSON by default.
+
+    Raises:
+        ReaderError: It is not of that format, no mapping, or beyond the limits of `flatten`.
+    """
+    ending = path.rpartition(".")[2].lower()
+    if ending in {"yaml", "yml"}:
+        # Imported here: most trees hold no such config, and scanning them should not pay for the library.
+        from ckpt_migrate.evidence.yaml_values import load_yaml  # noqa: PLC0415
+
+        top = load_yaml(data)
+        if isinstance(top, list) and path.endswith(_OVERRIDES):
+            top = dict(_overrides(top))
+    elif ending == "toml":
+        top = _load_toml(data)
+    else:
+        try:
+            top = json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise ReaderError(f"not {ending.upper()}: {error}") from error
+            raise ReaderError(f"no JSON: {error}") from error
+    if not isinstance(top, dict):
+        raise ReaderError("holds no mapping of keys to values")
+    yield from flatten(top)
+
+
+def _load_toml(data: bytes) -> object:
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - Python 3.10 has none
+
+        try:
+            return tomllib.loads(data.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            raise ReaderError(f"no TOML: {error}") from error
+    raise ReaderError("TOML is read under Python 3.11 and later only")
+
+
+def _overrides(lines: list[object]) -> Iterator[tuple[str, object]]:
+    """Yield key and value of Hydra's command-line overrides, such as `+model.lr=0.1`; `~key` deletes and says nothing.
+
+    Values stay texts but for numbers and lists, which are written as in YAML.
+    """
+    from ckpt_migrate.evidence.yaml_values import load_yaml  # noqa: PLC0415 - see above
+
+    for line in lines:
+        key, equals, text = str(line).partition("=")
+        if equals and not key.startswith("~"):
+            try:
+                value = load_yaml(text.encode("utf-8", "replace"))
+            except ReaderError:
+                value = text
+            yield key.lstrip("+").partition("@")[0].replace(".", "/"), value

@@ -11,6 +11,7 @@ from ckpt_migrate.evidence.filenames import FileNameReader
 from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.pointers import PointerReader
 from ckpt_migrate.evidence.records import Evidence, Fact, Problem
+from ckpt_migrate.evidence.torch_facts import TorchReader
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
 
@@ -64,7 +65,7 @@ def read_all(checkpoints: Sequence[Checkpoint], recipe: Recipe, *, progress: Pro
 def _readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
     from importlib import metadata  # noqa: PLC0415 - slow to import, and not needed by those who only scan
 
-    readers: list[Reader] = [ConfigReader(recipe), FileNameReader(), PointerReader(recipe)]
+    readers: list[Reader] = [ConfigReader(recipe), FileNameReader(), PointerReader(recipe), TorchReader()]
     problems: list[Problem] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=attrgetter("name", "value")):
         try:
@@ -83,7 +84,8 @@ def _read(checkpoint: Checkpoint, readers: Sequence[Reader], known: Sequence[Pro
         for reader in readers:
             try:
                 if reader.wants(file):
-                    facts.extend(reader.read(f"{folder}/{file.path}", file))
+                    # All of a file or nothing: half a config would look like a whole one.
+                    facts += list(reader.read(f"{folder}/{file.path}", file))
             except (ReaderError, OSError) as error:
                 problems.append(Problem(file.path, reader.name, _say(error)))
             except Exception as error:  # noqa: BLE001 - one bad file must not end the reading of thousands

@@ -1,0 +1,178 @@
+"""Where the pickle lies in a file that torch wrote.
+
+==========  =====================================================================================
+zip         since torch 1.6: an archive whose member `NAME/data.pkl` is the object, stored first; tensors are
+            other members
+legacy      five pickles in a row (a magic number, a version, system facts, the object, tensor keys), then tensors
+plain       one pickle
+==========  =====================================================================================
+
+Tensors are never read. A pickle says itself where it ends, so that neither the size that an archive claims nor its
+directory at the end is needed: a file cut short while it was written still tells its config.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.files import ReaderError, open_regular, read_at
+from ckpt_migrate.evidence.pickles import TruncatedError, load_pickle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FIRST_WINDOW_BYTES = 32 << 10
+"""Read first, bytes; enough for the whole pickle of a small model, in one system call."""
+
+MAX_PICKLE_BYTES = 32 << 20
+"""Longest pickle looked at, bytes. Without its tensors, a checkpoint's is some hundred bytes a tensor."""
+
+MAX_DIRECTORY_BYTES = 16 << 20
+"""Longest directory of an archive looked at, bytes; some 200,000 members."""
+
+_MEMBER = "data.pkl"
+_LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+_LOCAL = struct.Struct("<4s5H3I2H")
+_CENTRAL = struct.Struct("<4s6H3I5H2I")
+_END = struct.Struct("<4s4H2IH")
+_END_64 = struct.Struct("<4sQ2H2I4Q")
+_LOCATOR_64 = struct.Struct("<4sIQI")
+_LONGEST_COMMENT = 0xFFFF
+_STORED, _DEFLATED = 0, 8
+_ELSEWHERE = 0xFFFFFFFF
+
+
+def load_torch(path: str) -> object:
+    """Return the object in a file of torch, as `load_pickle` does.
+
+    Raises:
+        ReaderError: It is no file of torch, cut short before the end of its pickle, or beyond the limits.
+        OSError: It cannot be read.
+    """
+    descriptor, size = open_regular(path)
+    try:
+        return _load(descriptor, size)
+    finally:
+        os.close(descriptor)
+
+
+def _load(descriptor: int, size: int) -> object:
+    head = read_at(descriptor, 0, FIRST_WINDOW_BYTES)
+    if head.startswith(b"PK\x03\x04"):
+        start = _first_member(head)
+        if start is not None:
+            return _grow(lambda count: read_at(descriptor, start, count), size - start, head[start:])
+        return _search(descriptor, size)
+    if head.startswith(b"\x80"):
+        return _grow(lambda count: read_at(descriptor, 0, count), size, head)
+    raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
+
+
+def _grow(read: Callable[[int], bytes], size: int, data: bytes) -> object:
+    """Load a pickle whose length is not known, from ever more of the file."""
+    while True:
+        try:
+            return _object(data)
+        except TruncatedError:
+            if len(data) >= min(size, MAX_PICKLE_BYTES):
+                if size > MAX_PICKLE_BYTES:
+                    raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB") from None
+                raise
+        longer = read(min(max(len(data), FIRST_WINDOW_BYTES) * 8, MAX_PICKLE_BYTES))
+        if len(longer) <= len(data):
+            raise TruncatedError("ends in the middle of its pickle")
+        data = longer
+
+
+def _object(data: bytes) -> object:
+    value, at = load_pickle(data)
+    if isinstance(value, int) and value == _LEGACY_MAGIC:
+        for _ in ("version", "system"):
+            _, at = load_pickle(data, at)
+        value, _ = load_pickle(data, at)
+    return value
+
+
+def _first_member(head: bytes) -> int | None:
+    """Return where the first member's bytes start, when it is the stored pickle."""
+    if len(head) < _LOCAL.size:
+        return None
+    _, _, _, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(head)
+    name = head[_LOCAL.size : _LOCAL.size + name_length]
+    if method != _STORED or not _is_member(name):
+        return None
+    return int(_LOCAL.size + name_length + extra_length)
+
+
+def _is_member(name: bytes) -> bool:
+    return name.rpartition(b"/")[2] == _MEMBER.encode() and name.count(b"/") <= 1
+
+
+def _search(descriptor: int, size: int) -> object:
+    """Load the pickle of an archive that another tool packed, found by its directory."""
+    for method, compressed, local in _members(descriptor, size):
+        header = read_at(descriptor, local, _LOCAL.size)
+        if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
+            break
+        start = local + _LOCAL.size + sum(_LOCAL.unpack(header)[-2:])
+        if method == _STORED:
+            return _grow(lambda count: read_at(descriptor, start, count), size - start, b"")  # noqa: B023 - returns
+        if method != _DEFLATED:
+            raise ReaderError(f"its {_MEMBER} is compressed by a method that this tool does not know")
+        packed = read_at(descriptor, start, min(compressed, MAX_PICKLE_BYTES))
+        return _object(_inflate(packed))
+    raise ReaderError(f"a zip archive without {_MEMBER}")
+
+
+def _inflate(packed: bytes) -> bytes:
+    try:
+        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, MAX_PICKLE_BYTES + 1)
+    except zlib.error as error:
+        raise ReaderError(f"its {_MEMBER} is damaged") from error
+    if len(data) > MAX_PICKLE_BYTES:
+        raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB")
+    return data
+
+
+def _members(descriptor: int, size: int) -> list[tuple[int, int, int]]:
+    """Return method, compressed size and local header's offset of each member that is the pickle."""
+    offset, length = _directory(descriptor, size)
+    if length > MAX_DIRECTORY_BYTES:
+        raise ReaderError(f"its archive's directory is over {MAX_DIRECTORY_BYTES >> 20} MiB")
+    data = read_at(descriptor, offset, length)
+    found: list[tuple[int, int, int]] = []
+    at = 0
+    while at + _CENTRAL.size <= len(data) and data.startswith(b"PK\x01\x02", at):
+        entry = _CENTRAL.unpack_from(data, at)
+        method, compressed, local = entry[4], entry[8], entry[16]
+        name_length, extra_length, comment_length = entry[10:13]
+        at += _CENTRAL.size
+        if _is_member(data[at : at + name_length]):
+            if _ELSEWHERE in {compressed, local}:
+                raise ReaderError(f"its {_MEMBER} lies beyond 4 GiB")
+            found.append((method, compressed, local))
+        at += name_length + extra_length + comment_length
+    return found
+
+
+def _directory(descriptor: int, size: int) -> tuple[int, int]:
+    """Return offset and length, bytes, of an archive's directory."""
+    tail_start = max(0, size - _LONGEST_COMMENT - _END.size - _LOCATOR_64.size)
+    tail = read_at(descriptor, tail_start, size - tail_start)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + _END.size > len(tail):
+        raise ReaderError("a zip archive cut short: its directory is missing")
+    length, offset = _END.unpack_from(tail, at)[5:7]
+    if _ELSEWHERE not in {length, offset}:
+        return offset, length
+    if at >= _LOCATOR_64.size and tail.startswith(b"PK\x06\x07", at - _LOCATOR_64.size):
+        where = _LOCATOR_64.unpack_from(tail, at - _LOCATOR_64.size)[2]
+        record = read_at(descriptor, where, _END_64.size) if where < size else b""
+        if len(record) == _END_64.size and record.startswith(b"PK\x06\x06"):
+            length, offset = _END_64.unpack(record)[8:10]
+            if offset < size:
+                return offset, length
+    raise ReaderError("a zip archive cut short: its directory is missing")
