@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.tracking.records import ArtifactFile, Mention, MetricPoint, Run, RunDetails
 
-from .traces import config_json, directories, weights_bytes
+from .traces import directories, weights_bytes
 from .trainings import Outcome, Record
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def record(training: Training, habits: Habits, *, experiment_id: str, experiment
         artifacts["plots/loss.png"] = 30_000 + int(training.run_id[:3], 16)
         for last in list(directories(training, habits))[-1:] if habits.copies_files else ():
             artifacts["model/model.pt"] = weights_bytes(training)
-            artifacts["config/config.json"] = len(config_json(last))
+            artifacts["config/config.json"] = len(last.config_json())
     files = tuple(ArtifactFile(path, size, None) for path, size in sorted(artifacts.items()))
     return RecordedRun(run, details, histories, files)
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.records import State
 
 from .observer import observe
+from .readings import evidence
 from .store import MemoryStore, RecordedRun, record
-from .traces import Directory, checkpoint, directories, evidence
-from .trainings import Outcome, Record
+from .traces import Directory, checkpoint, directories
+from .trainings import DAY_S, Outcome, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,6 +44,36 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
+class Story:
+    """What happened, of which a world is what is left.
+
+    Attributes:
+        name: The scenario's name.
+        seed: What it was drawn from.
+        projects: All projects that share the store.
+        is_copied: Whether the tree was copied after the last training and lost its modification times.
+        is_steady: False when zone or skew change in the course of the project.
+        alias_s: Period at which all starts repeat, seconds; None for none.
+        junk: What else lies in the tree.
+    """
+
+    name: str
+    seed: int
+    projects: tuple[Project, ...]
+    is_copied: bool = False
+    is_steady: bool = True
+    alias_s: float | None = None
+    junk: tuple[Checkpoint, ...] = ()
+
+    @property
+    def copied_s(self) -> float | None:
+        """When the tree was copied, UTC seconds: some days after the last training; None when it was not."""
+        if not self.is_copied:
+            return None
+        return max(training.end_s for project in self.projects for training in project.trainings) + 3 * DAY_S
+
+
+@dataclass(frozen=True, slots=True)
 class World:
     """A legacy tree and a store with known truth.
 
@@ -57,8 +88,7 @@ class World:
         hopeless: Paths of legacy directories whose run is in the store, but that nobody could decide.
         timezone: The zone of all stamps; None when there are several.
         zones: The zone of each stamp, by path.
-        projects: What it was made of, for writing it to disk.
-        copied_s: When the tree was copied and lost its modification times, UTC seconds; None when it was not.
+        story: What happened.
     """
 
     name: str
@@ -71,8 +101,7 @@ class World:
     hopeless: frozenset[str]
     timezone: str | None
     zones: Mapping[str, str]
-    projects: tuple[Project, ...] = field(repr=False)
-    copied_s: float | None = None
+    story: Story = field(repr=False)
 
     @property
     def orphans(self) -> frozenset[str]:
@@ -92,50 +121,45 @@ def assemble(
     alias_s: float | None = None,
     junk: Sequence[Checkpoint] = (),
 ) -> World:
-    """Return the world that these projects leave behind.
+    """Return the world that these projects leave behind; arguments as the attributes of `Story`."""
+    return tell(Story(name, seed, tuple(projects), is_copied, is_steady, alias_s, tuple(junk)))
 
-    Args:
-        name: The scenario's name.
-        seed: What it was drawn from.
-        projects: All projects that share the store.
-        is_copied: Whether the tree was copied after the last training and lost its modification times.
-        is_steady: False when zone or skew change in the course of the project.
-        alias_s: Period at which all starts repeat; None for none.
-        junk: What else lies in the tree.
-    """
-    copied_s = None
-    if is_copied:
-        copied_s = max(training.end_s for each in projects for training in each.trainings) + 86400 * 3
+
+def tell(story: Story) -> World:
+    """Return the world that a story leads to."""
     found: list[tuple[Directory, Project]] = []
     identifiable: set[str] = set()
     hopeless: set[str] = set()
-    for project in projects:
+    for project in story.projects:
         if not project.is_migrated:
             continue
         observer = observe(
-            project.habits, project.trainings, has_mtimes=not is_copied, is_steady=is_steady, alias_s=alias_s
+            project.habits,
+            project.trainings,
+            has_mtimes=not story.is_copied,
+            is_steady=story.is_steady,
+            alias_s=story.alias_s,
         )
         for training in project.trainings:
             for directory in directories(training, project.habits):
                 found.append((directory, project))
                 if _is_to_be_renamed(training):
                     (identifiable if observer.can_decide(directory) else hopeless).add(directory.path)
-    checkpoints = [checkpoint(each, project.habits, copied_s=copied_s) for each, project in found]
+    checkpoints = [checkpoint(each, copied_s=story.copied_s) for each, _ in found]
     zones = {each.path: each.training.host.zone_at(each.training.made_s[each.part]) for each, _ in found}
     truth = {each.path: None if each.training.record is Record.GONE else each.training.run_id for each, _ in found}
     return World(
-        name=name,
-        seed=seed,
-        checkpoints=tuple(sorted([*checkpoints, *junk], key=lambda each: each.path)),
+        name=story.name,
+        seed=story.seed,
+        checkpoints=tuple(sorted([*checkpoints, *story.junk], key=lambda each: each.path)),
         evidence={each.path: evidence(each, project.habits) for each, project in found},
-        store=MemoryStore(recorded_runs(projects)),
-        truth=truth | {each.path: None for each in junk},
+        store=MemoryStore(recorded_runs(story.projects)),
+        truth=truth | {each.path: None for each in story.junk},
         identifiable=frozenset(identifiable),
         hopeless=frozenset(hopeless),
         timezone=next(iter(zones.values())) if len(set(zones.values())) == 1 else None,
         zones=zones,
-        projects=tuple(projects),
-        copied_s=copied_s,
+        story=story,
     )
 
 
