@@ -22,7 +22,7 @@ KNOWN_FORMS = (
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _SERVERS = frozenset({"http", "https", "databricks"})
-_DATABASES = frozenset({"postgresql", "postgres", "mysql", "mssql"})
+_DATABASES = frozenset({"postgresql", "mysql", "mssql"})
 _CONTAINER_SCHEMES = ("wasb:", "wasbs:", "abfs:", "abfss:")  # here `name@` is a container, no user
 
 _AUTHORITY = re.compile(r"(?<=://)[^/?#\s]*")
