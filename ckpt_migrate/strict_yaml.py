@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PREFIX = "tag:yaml.org,2002:"
-_PLAIN_TAGS = {
-    f"{_PREFIX}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")
-}
+_PLAIN_TAGS = {f"{_PREFIX}{name}" for name in ("str", "int", "float", "bool", "null", "map", "seq", "timestamp")}
 
 
 @dataclass(slots=True)
@@ -69,9 +67,7 @@ class Field:
         """Note a problem with this value."""
         self.problems.add(self.line, f"{self.path}: {text}" if self.path else text)
 
-    def mapping(
-        self, *, required: Sequence[str] = (), optional: Sequence[str] | None = ()
-    ) -> dict[str, Field]:
+    def mapping(self, *, required: Sequence[str] = (), optional: Sequence[str] | None = ()) -> dict[str, Field]:
         """Return the members of a mapping; `optional=None` allows any key."""
         if not isinstance(self.node, yaml.MappingNode):
             self.refuse("must be a mapping")
@@ -121,7 +117,7 @@ class Field:
         """Return a number."""
         text = self.text()
         try:
-            return float(text)
+            return float(text.replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             self.refuse(f"must be a number, not {text!r}")
             return 0.0

@@ -1,0 +1,114 @@
+"""The command line: parses, calls one verb of the API, renders its result, exits. The only room that imports click."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from ckpt_migrate import __version__
+from ckpt_migrate.errors import EXIT_FAILED, EXIT_USAGE, CkptMigrateError
+
+# Command to (module, one-line help): the list of commands needs none of their modules.
+COMMANDS = {
+    "scan": ("scan", "Show what lies below the roots; needs no MLflow store."),
+    "plan": ("plan", "Match every checkpoint to its run and write the plan."),
+    "show": ("show", "Show a plan as a table, or one checkpoint's whole case."),
+    "apply": ("apply", "Do what a plan says; continue an apply that was cut short."),
+    "rollback": ("rollback", "Put back every name, byte and time stamp of an apply."),
+    "log": ("log", "List past applies and the state each is in."),
+    "verify": ("verify", "Check that every directory names its run and every manifest agrees."),
+    "find": ("find", "Look up any id or name, old or new, of a directory or a run."),
+    "demo": ("demo", "Make a legacy tree and a real store, and run the whole story on them."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module when the command is run, and not for the list of commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the commands in the order of the story."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ckpt_migrate.cli.{COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest command for a mistyped one."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the list of commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ckpt-migrate", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Give legacy checkpoint directories the id of the MLflow run that made them.
+
+    \b
+    The story:
+      ckpt-migrate plan checkpoints/phase2 --tracking-uri mlruns     writes plan.yaml
+      (read plan.yaml, edit it)
+      ckpt-migrate apply plan.yaml --dry-run
+      ckpt-migrate apply plan.yaml
+      ckpt-migrate verify checkpoints/phase2 --tracking-uri mlruns
+      ckpt-migrate rollback latest                                   undoes it all
+
+    Exit codes: 0 done; 1 failed; 2 the call is wrong; 3 done, but a person must look.
+    """
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code; the one place where errors become messages."""
+    try:
+        result: Any = cli.main(args=arguments, prog_name="ckpt-migrate", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.Abort:
+        click.echo("Stopped; nothing more is changed.", err=True)
+        return EXIT_FAILED
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except CkptMigrateError as error:
+        click.echo(f"Error: {error}", err=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_FAILED
+    return result if isinstance(result, int) else 0
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter from failing once more on a closed pipe when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+__all__ = ["COMMANDS", "cli", "main", "run"]

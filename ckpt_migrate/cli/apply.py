@@ -1,0 +1,68 @@
+"""`ckpt-migrate apply`."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.table import summary_line
+
+
+@click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")
+@click.argument("plan_path", metavar="PLAN", type=click.Path())
+@options.dry_run
+@options.yes
+@options.tracking_uri
+@options.lock_timeout
+@options.output_format
+def command(
+    plan_path: str,
+    tracking_uri: tuple[str, ...],
+    lock_timeout: float,
+    output_format: str,
+    *,
+    is_dry_run: bool,
+    yes: bool,
+) -> int:
+    """Rename and repair what PLAN says, after checking everything first; or refuse and change nothing.
+
+    Every change is logged before it is made. An apply that was cut short is continued by the same command.
+
+    \b
+    Example:
+      ckpt-migrate apply plan.yaml --dry-run
+      ckpt-migrate apply plan.yaml
+    """
+    if not is_dry_run:
+        plan, _ = api.load(plan_path, tracking_uri=tracking_uri)
+        if not output.confirm(f"{summary_line(plan)} Do it?", yes=yes):
+            output.say("Nothing was changed.")
+            return 1
+    result = api.apply(
+        plan_path,
+        is_dry_run=is_dry_run,
+        tracking_uri=tracking_uri,
+        lock_timeout_s=lock_timeout,
+        progress=output.bars(),
+        on_wait=output.say,
+    )
+    if output_format == "json":
+        output.print_json(result)
+        return 0
+    if is_dry_run:
+        for operation in result.operations:
+            click.echo(output.printable_lines(f"{operation.symbol} {operation.describe()}"))
+        click.echo(f"\nDry run: {_counts(result)}. Nothing was changed.")
+        click.echo(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
+        return 0
+    click.echo(f"Done{' (continued)' if result.was_continued else ''}: {_counts(result)}.")
+    if result.log is not None:
+        click.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
+    return 0
+
+
+def _counts(result: api.ApplyResult) -> str:
+    return f"{result.renamed:,} renamed, {result.repaired:,} repaired, {result.skipped:,} skipped"

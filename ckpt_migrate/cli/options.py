@@ -1,0 +1,66 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import click
+
+from ckpt_migrate.recipe import DEFAULT_RECIPE
+
+Command = TypeVar("Command", bound=Any)
+
+
+def roots(command: Command) -> Command:
+    """Add ROOT..., the directories to look below."""
+    wrapped: Command = click.argument("roots", nargs=-1, required=True, type=click.Path(), metavar="ROOT...")(command)
+    return wrapped
+
+
+def tracking_uri(command: Command) -> Command:
+    """Add --tracking-uri, which may be given several times."""
+    text = (
+        "The MLflow store: a folder, sqlite:///..., postgresql://..., mysql://..., http(s)://...; several are merged. "
+        "Default: MLFLOW_TRACKING_URI, else mlflow.db or mlruns here."
+    )
+    wrapped: Command = click.option("--tracking-uri", "tracking_uri", multiple=True, metavar="URI", help=text)(command)
+    return wrapped
+
+
+def migration(command: Command) -> Command:
+    """Add --migration."""
+    text = "The recipe: a shipped one's name, or the path of a file."
+    wrapped: Command = click.option(
+        "--migration", default=DEFAULT_RECIPE, show_default=True, metavar="NAME|FILE", help=text
+    )(command)
+    return wrapped
+
+
+def output_format(command: Command) -> Command:
+    """Add --format."""
+    wrapped: Command = click.option(
+        "--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="What is printed."
+    )(command)
+    return wrapped
+
+
+def yes(command: Command) -> Command:
+    """Add --yes."""
+    wrapped: Command = click.option("--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")(
+        command
+    )
+    return wrapped
+
+
+def dry_run(command: Command) -> Command:
+    """Add --dry-run."""
+    text = "Print every operation in its order and change nothing."
+    wrapped: Command = click.option("--dry-run", "is_dry_run", is_flag=True, help=text)(command)
+    return wrapped
+
+
+def lock_timeout(command: Command) -> Command:
+    """Add --lock-timeout."""
+    text = "Seconds to wait for another process that works on the same roots."
+    wrapped: Command = click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, help=text)(command)
+    return wrapped

@@ -1,0 +1,93 @@
+"""`ckpt-migrate plan`."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.table import clock_words, summary_line
+from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.plan.fields import entry_data
+from ckpt_migrate.plan.records import Action, Status
+
+MOST_WARNINGS = 10
+
+
+@click.command("plan", short_help="Match every checkpoint to its run and write the plan.")
+@options.roots
+@options.tracking_uri
+@options.migration
+@click.option("--timezone", metavar="IANA", help="The zone of the stamps (Europe/Berlin); else it is inferred.")
+@click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
+@click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
+@options.output_format
+def command(
+    *,
+    roots: tuple[str, ...],
+    tracking_uri: tuple[str, ...],
+    migration: str,
+    timezone: str | None,
+    path: str,
+    output_format: str,
+    with_linked: bool,
+) -> int:
+    """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
+
+    Changes nothing but the plan's file. Exits with 3 when something is left for a person to decide.
+
+    \b
+    Example:
+      ckpt-migrate plan checkpoints/phase2 --tracking-uri sqlite:///mlflow.db
+    """
+    planned = api.plan(
+        roots,
+        tracking_uri=tracking_uri,
+        migration=migration,
+        timezone=timezone,
+        output=None if path == "-" else path,
+        with_linked=with_linked,
+        progress=output.bars(),
+    )
+    plan = planned.plan
+    if output_format == "json":
+        output.print_json(
+            {
+                "path": None if path == "-" else path,
+                "created": plan.created,
+                "clock": plan.clock,
+                "summary": plan.summary,
+                "expected_wrong": planned.expected_wrong,
+                "entries": [entry_data(entry) for entry in plan.entries],
+                "warnings": planned.warnings,
+            }
+        )
+    elif path == "-":
+        click.echo(planned.text, nl=False)
+    for warning in planned.warnings[:MOST_WARNINGS]:
+        output.say(f"Warning: {warning.where}: {warning.what}")
+    if len(planned.warnings) > MOST_WARNINGS:
+        output.say(f"Warning: and {len(planned.warnings) - MOST_WARNINGS} more things in the store were passed over.")
+    for where, what in planned.problems:
+        output.say(f"Warning: {where}: {what}")
+    if output_format == "text" and path != "-":
+        _say_what_was_planned(planned, path)
+    undecided = {Status.AMBIGUOUS, Status.UNMATCHED, Status.BUSY, Status.UNREADABLE}
+    open_ones = any(
+        e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP) for e in plan.entries
+    )
+    return EXIT_UNDECIDED if open_ones or planned.problems else 0
+
+
+def _say_what_was_planned(planned: api.Planned, path: str) -> None:
+    plan = planned.plan
+    click.echo(clock_words(plan.clock))
+    click.echo(summary_line(plan))
+    if plan.summary["action"]["rename"]:
+        click.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+    shown = shlex.quote(path)
+    click.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
+    click.echo(f"  ckpt-migrate show {shown}")
+    click.echo(f"  ckpt-migrate apply {shown} --dry-run")

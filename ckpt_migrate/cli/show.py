@@ -1,0 +1,101 @@
+"""`ckpt-migrate show`."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.table import SYMBOLS, clock_words, summary_line, symbol
+from ckpt_migrate.errors import UsageError
+from ckpt_migrate.plan.fields import entry_data
+
+if TYPE_CHECKING:
+    from ckpt_migrate.plan.records import Entry, Plan
+
+ORDER = "?!~+-"
+
+
+@click.command("show", short_help="Show a plan as a table, or one checkpoint's whole case.")
+@click.argument("plan_path", metavar="PLAN", type=click.Path())
+@click.argument("checkpoint", required=False)
+@options.output_format
+def command(plan_path: str, checkpoint: str | None, output_format: str) -> int:
+    """Show PLAN as a table, what needs a person first; with CHECKPOINT (a name or its beginning) its whole case.
+
+    \b
+    Example:
+      ckpt-migrate show plan.yaml
+      ckpt-migrate show plan.yaml ac7c134d
+    """
+    plan = api.read(plan_path)
+    entries = plan.entries if checkpoint is None else _chosen(plan, checkpoint)
+    if output_format == "json":
+        output.print_json(
+            {"clock": plan.clock, "summary": plan.summary, "entries": [entry_data(entry) for entry in entries]}
+        )
+    elif checkpoint is None:
+        _print_table(plan)
+    else:
+        for entry in entries:
+            _print_case(plan, entry)
+    return 0
+
+
+def _chosen(plan: Plan, checkpoint: str) -> tuple[Entry, ...]:
+    name = os.path.basename(checkpoint.rstrip("/"))
+    found = tuple(entry for entry in plan.entries if name and entry.checkpoint.rpartition("/")[2].startswith(name))
+    if not found:
+        remedy = (
+            "Give a directory's name or its beginning. Directories that need nothing are in a plan made with --all."
+        )
+        raise UsageError("the plan has no such checkpoint", where=checkpoint, remedy=remedy)
+    return found
+
+
+def _print_table(plan: Plan) -> None:
+    entries = sorted(plan.entries, key=lambda entry: (ORDER.index(symbol(entry)), entry.root, entry.checkpoint))
+    rows = [
+        (
+            symbol(entry),
+            entry.status.value,
+            entry.action.value,
+            entry.checkpoint.rpartition("/")[2],
+            "" if entry.confidence is None else f"{entry.confidence:.6f}",
+            entry.reason or (f"run {entry.run_id}" if entry.run_id else ""),
+        )
+        for entry in entries
+    ]
+    if rows:
+        output.print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
+        used = {symbol(entry) for entry in entries}
+        click.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
+    click.echo(clock_words(plan.clock))
+    click.echo(summary_line(plan))
+
+
+def _print_case(plan: Plan, entry: Entry) -> None:
+    lines = [
+        entry.checkpoint,
+        f"  {entry.status.value}, {entry.action.value}" + (f": {entry.reason}" if entry.reason else ""),
+    ]
+    if entry.run_id is not None:
+        lines += _run_lines(plan, entry.run_id, entry.confidence, entry.evidence)
+        lines.append(f"  becomes {entry.target}")
+    for candidate in entry.candidates:
+        lines.append("  candidate")
+        lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
+    click.echo("\n".join(output.printable_lines(line) for line in lines) + "\n")
+
+
+def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tuple[str, ...]) -> list[str]:
+    run = plan.runs.get(run_id)
+    head = f"  run {run_id}" + ("" if confidence is None else f", confidence {confidence:.6f}")
+    lines = [head]
+    if run is not None:
+        deleted = ", DELETED in MLflow" if run.is_deleted else ""
+        lines.append(f"    {run.name or '(no name)'}, {run.experiment}, {run.status}{deleted}, started {run.start}")
+    return lines + [f"    {line}" for line in evidence]

@@ -1,0 +1,60 @@
+"""Plans in words: the summary line, the clock, symbols with their legend."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.plan.records import Action, Status
+
+if TYPE_CHECKING:
+    from ckpt_migrate.plan.records import Clock, Entry, Plan
+
+SYMBOLS = {
+    "~": "renamed",
+    "+": "manifests written anew",
+    "?": "for a person to decide",
+    "!": "held back",
+    "-": "left alone",
+}
+
+
+def symbol(entry: Entry) -> str:
+    """Return what happens to an entry as one character of SYMBOLS."""
+    if entry.action is Action.RENAME:
+        return "~"
+    if entry.action is Action.REPAIR:
+        return "+"
+    if entry.status in {Status.AMBIGUOUS, Status.UNMATCHED}:
+        return "?"
+    return "-" if entry.status is Status.LINKED else "!"
+
+
+def summary_line(plan: Plan) -> str:
+    """Return one line that says what a plan will do.
+
+    Counts follow the entries as they are now, a person's edits included.
+    """
+    actions = [entry.action for entry in plan.entries]
+    decide = sum(1 for entry in plan.entries if symbol(entry) in "?!")
+    linked = plan.summary["status"]["linked"]
+    unchanged = linked - sum(1 for entry in plan.entries if entry.action is Action.REPAIR)
+    renames, repairs = actions.count(Action.RENAME), actions.count(Action.REPAIR)
+    if not renames and not repairs and not decide:
+        return f"No changes. {linked:,} directories name their run already, and their manifests agree."
+    return f"Plan: {renames:,} to rename, {repairs:,} to repair, {decide:,} to decide, {unchanged:,} unchanged."
+
+
+def clock_words(clock: Clock) -> str:
+    """Return what is known of the stamps' clock, in one line."""
+    if clock.source == "--timezone":
+        return f"Time stamps are read in {clock.timezone}, as given."
+    if clock.timezone is None:
+        return (
+            "The time zone of the stamps could not be inferred, so time stamps were not used. "
+            "If you know it, give it: --timezone Europe/Berlin"
+        )
+    same = f" (or {', '.join(clock.same_as[:2])}, ... which fit alike)" if clock.same_as else ""
+    return (
+        f"Time stamps are read in {clock.timezone}{same}: inferred from {clock.directories:,} directories; "
+        f"stamps lie {clock.offset_s:+.1f} s from the run's start, give or take {clock.spread_s:.0f} s."
+    )

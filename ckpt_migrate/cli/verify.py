@@ -1,0 +1,40 @@
+"""`ckpt-migrate verify`."""
+
+from __future__ import annotations
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.errors import EXIT_UNDECIDED
+
+
+@click.command("verify", short_help="Check that every directory names its run and every manifest agrees.")
+@options.roots
+@options.tracking_uri
+@options.migration
+@options.output_format
+def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, output_format: str) -> int:
+    """Check that every checkpoint directory below ROOT names its run and that every manifest agrees.
+
+    Writes nothing. Exits with 3 when anything does not agree, so that it can guard a pipeline.
+
+    \b
+    Example:
+      ckpt-migrate verify checkpoints/phase2 --tracking-uri mlruns
+    """
+    verified = api.verify(roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
+    result = verified.verification
+    if output_format == "json":
+        output.print_json({**output.plain(result), "warnings": verified.warnings})
+    else:
+        if result.findings:
+            rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
+            output.print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
+            click.echo()
+        click.echo(
+            f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
+        )
+    for warning in verified.warnings:
+        output.say(f"Warning: {warning.where}: {warning.what}")
+    return EXIT_UNDECIDED if result.findings else 0

@@ -1,0 +1,190 @@
+"""Building a plan: from verdicts and findings to entries that a person can review."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from ckpt_migrate import __version__
+from ckpt_migrate.manifest import check
+from ckpt_migrate.matching.compare import KeyPatterns
+from ckpt_migrate.matching.explain import line
+from ckpt_migrate.plan.records import Action, Candidate, Entry, Plan, RunFacts, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.matching.records import Matching, Verdict
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.scan import ScanResult
+    from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
+
+BUSY_S = 300.0
+"""A directory whose newest file was written this many seconds ago or less may still be written to."""
+MOST_MAIN_PARAMS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PlanInput:
+    """What a plan is built from.
+
+    Attributes:
+        scan: What lies below the roots.
+        matching: The verdicts.
+        recipe: The recipe.
+        migration: The recipe as the user named it.
+        tracking_uri: The stores, credentials masked.
+        roots: The roots as the user gave them, one for each of `scan.roots`, by resolved path.
+        folder: Absolute folder of the plan; relative paths start from it.
+        now_utc_s: The time of planning, UTC seconds since 1970.
+        with_linked: Whether directories that need nothing get an entry, too.
+    """
+
+    scan: ScanResult
+    matching: Matching
+    recipe: Recipe
+    migration: str
+    tracking_uri: tuple[str, ...]
+    roots: Mapping[str, str]
+    folder: str
+    now_utc_s: float
+    with_linked: bool = False
+
+
+def build_plan(given: PlanInput, store: RunStore) -> Plan:
+    """Return the plan of a matching: what is found, what will be done, and why not where nothing will be.
+
+    Raises:
+        StoreError: The store could not be read.
+    """
+    runs = {run.run_id: run for run in store.runs()}
+    facts = run_facts(_named_runs(given.matching.verdicts), runs, store, given.recipe)
+    entries: list[Entry] = []
+    statuses: Counter[str] = Counter()
+    actions: Counter[str] = Counter()
+    for verdict in given.matching.verdicts:
+        entry = _entry(verdict, given, facts)
+        statuses[entry.status.value] += 1
+        actions[entry.action.value] += 1
+        if entry.status is not Status.LINKED or entry.action is not Action.SKIP or given.with_linked:
+            entries.append(entry)
+    named = {entry.run_id for entry in entries} | {c.run_id for entry in entries for c in entry.candidates}
+    return Plan(
+        created=datetime.fromtimestamp(int(given.now_utc_s), timezone.utc).isoformat().replace("+00:00", "Z"),
+        tool=f"ckpt-migrate {__version__}",
+        migration=given.migration,
+        recipe_digest=given.recipe.digest,
+        tracking_uri=given.tracking_uri,
+        roots=tuple(_shown(root, given) for root in given.scan.roots),
+        clock=given.matching.clock,
+        summary={
+            "status": {status.value: statuses[status.value] for status in Status},
+            "action": {action.value: actions[action.value] for action in Action},
+            "directories": dict(sorted(Counter(c.state.value for c in given.scan.checkpoints).items())),
+        },
+        runs={run_id: facts[run_id] for run_id in sorted(facts) if run_id in named},
+        entries=tuple(sorted(entries, key=lambda entry: (entry.root, entry.checkpoint))),
+        folder=given.folder,
+    )
+
+
+def run_facts(run_ids: Iterable[str], runs: Mapping[str, Run], store: RunStore, recipe: Recipe) -> dict[str, RunFacts]:
+    """Return what manifests say of these runs; ids that the store does not have are left out."""
+    wanted = sorted(set(run_ids) & runs.keys())
+    details = store.details(wanted)
+    return {run_id: _facts(runs[run_id], details.get(run_id), recipe) for run_id in wanted}
+
+
+def _facts(run: Run, details: RunDetails | None, recipe: Recipe) -> RunFacts:
+    params = {} if details is None else details.params
+    metrics = {} if details is None else details.metrics
+    main: dict[str, str] = {}
+    for pattern in recipe.main_params:
+        matches = KeyPatterns((pattern,))
+        main |= {_text(key): _text(params[key]) for key in sorted(params) if matches.matches(key) and key not in main}
+    start = run.start_utc_ms
+    return RunFacts(
+        run_id=run.run_id,
+        name=_text(run.name),
+        experiment=_text(run.experiment),
+        experiment_id=_text(run.experiment_id),
+        status=run.status,
+        is_deleted=run.is_deleted,
+        start=None if start is None else datetime.fromtimestamp(start // 1000, timezone.utc).strftime("%FT%TZ"),
+        artifact_uri=None if run.artifact_uri is None else _text(run.artifact_uri),
+        params=dict(list(main.items())[:MOST_MAIN_PARAMS]),
+        metrics={_text(name): metrics[name].value for name in recipe.final_metrics if name in metrics},
+    )
+
+
+def _text(text: str) -> str:
+    """Return a text that UTF-8 can hold: lone surrogates become replacement characters."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _named_runs(verdicts: Sequence[Verdict]) -> set[str]:
+    named = {verdict.run_id for verdict in verdicts if verdict.run_id is not None}
+    return named | {candidate.run_id for verdict in verdicts for candidate in verdict.candidates}
+
+
+def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) -> Entry:
+    checkpoint = verdict.checkpoint
+    entry = Entry(
+        checkpoint=_shown(checkpoint.path, given),
+        root=_shown(checkpoint.root, given),
+        status=verdict.status,
+        action=Action.SKIP,
+        reason=verdict.reason,
+        candidates=tuple(
+            Candidate(candidate.run_id, candidate.confidence, tuple(line(weight) for weight in candidate.weights))
+            for candidate in verdict.candidates
+        ),
+        fingerprint=checkpoint.fingerprint or None,
+    )
+    if verdict.status is Status.LINKED and verdict.run_id is not None:
+        return _linked(entry, checkpoint, facts[verdict.run_id], given.recipe)
+    if verdict.run_id is None or checkpoint.name is None:
+        return entry
+    run = facts[verdict.run_id]
+    name = given.recipe.target.format(uid=run.run_id, stamp=checkpoint.name.stamp)
+    entry = replace(
+        entry,
+        run_id=run.run_id,
+        target=_shown(os.path.join(os.path.dirname(checkpoint.path), name), given),
+        confidence=verdict.confidence,
+        evidence=tuple(line(weight) for weight in verdict.weights),
+    )
+    if verdict.status is not Status.MATCHED:
+        return entry
+    if _newest_s(checkpoint) > given.now_utc_s - BUSY_S:
+        reason = f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; it may still be written to"
+        return replace(entry, status=Status.BUSY, reason=reason)
+    if run.is_deleted:
+        return replace(entry, reason="its run is deleted in MLflow; restore the run, or set action: rename")
+    return replace(entry, action=Action.RENAME)
+
+
+def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, recipe: Recipe) -> Entry:
+    findings = () if checkpoint.name is None else check(checkpoint.path, checkpoint.name, run, recipe)
+    named = replace(entry, run_id=run.run_id, target=entry.checkpoint, confidence=1.0)
+    return replace(named, action=Action.REPAIR, reason="; ".join(findings)) if findings else named
+
+
+def _newest_s(checkpoint: Checkpoint) -> float:
+    return max((file.mtime_ns for file in checkpoint.files if file.kind == "file"), default=0) / 1e9
+
+
+def _shown(path: str, given: PlanInput) -> str:
+    """Return a path as the plan shows it: absolute below a root that was given so, else relative to the plan."""
+    root = max((root for root in given.roots if _is_below(path, root)), key=len, default="")
+    if root and not os.path.isabs(given.roots[root]):
+        path = os.path.relpath(path, given.folder)
+    return _text(path.replace(os.sep, "/"))
+
+
+def _is_below(path: str, root: str) -> bool:
+    return path == root or path.startswith(root.rstrip(os.sep) + os.sep)
