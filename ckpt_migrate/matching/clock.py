@@ -36,9 +36,10 @@ LARGEST_SAMPLE = 1500
 """Stamps used for scoring; more would not change a margin of hundreds of nats."""
 DENSITY_WINDOW_S = 3600.0
 """Half-width of the window in which the local rate of run starts is counted."""
+TIED_AGREEMENT = 0.9
+"""Functions that part for fewer stamps than one in ten are one answer; those few stamps are not used."""
 _WEEK = timedelta(days=7)
 _FARTHEST_OFFSET = timedelta(hours=15)
-_UNDECIDED = "no time zone fits the stamps clearly better than the others"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,21 +77,21 @@ class FittedClock:
 
     Attributes:
         summary: As the plan shows it.
-        function: Local to UTC; None when undecided.
+        functions: Local to UTC: the best, then those that fit as well but part from it for a few stamps; empty
+            when undecided.
         lag_s: Modal lag of stamp after run start, seconds.
         scale_s: Width of the lag's distribution, seconds.
     """
 
     summary: Clock
-    function: OffsetFunction | None
+    functions: tuple[OffsetFunction, ...]
     lag_s: float
     scale_s: float
 
     def instants(self, local: datetime) -> tuple[float, ...]:
-        """Return the UTC instants, seconds since 1970, of a naive local time; none while undecided."""
-        if self.function is None or not self.summary.is_decisive:
-            return ()
-        return self.function.instants(local_seconds(local))
+        """Return the UTC instants, seconds since 1970, of a naive local time; none where the zone is undecided."""
+        found = {function.instants(local_seconds(local)) for function in self.functions}
+        return next(iter(found)) if len(found) == 1 else ()
 
 
 def local_seconds(local: datetime) -> float:
@@ -213,35 +214,27 @@ def fit_clock(
     first, last = min(ends), max(ends)
     given = None if timezone_name is None else zone_function(timezone_name, first, last)
     if not distinct or not starts_s:
-        clock = Clock(
-            timezone_name,
-            (),
-            "none" if given is None else "--timezone",
-            None,
-            None,
-            0,
-            None,
-            given is not None,
-        )
-        return FittedClock(clock, given, 0.0, SCALES_S[1])
+        return FittedClock(_given_clock(timezone_name, None), _some(given), 0.0, SCALES_S[1])
     step = max(1, len(distinct) // LARGEST_SAMPLE)
     sample = {stamp: local[stamp] for stamp in distinct if stamp in anchors}
     sample |= {stamp: local[stamp] for stamp in distinct[::step]}
     if given is not None:
         fit = _fit(given, sample, starts_s, anchors)
-        clock = _given_clock(timezone_name, fit)
-        return FittedClock(clock, given, fit.lag_s, fit.scale_s)
-    functions = _merge_equal(offset_functions(first, last), local.values())
+        return FittedClock(_given_clock(timezone_name, fit), (given,), fit.lag_s, fit.scale_s)
+    hours = sorted({math.floor(at / 3600) * 3600.0 + 1800.0 for at in local.values()})
+    functions = _merge_equal(offset_functions(first, last), hours)
     fits = sorted(
         ((_fit(function, sample, starts_s, anchors), function) for function in functions),
         key=lambda pair: -pair[0].log_likelihood,
     )
-    (best, function), rest = fits[0], fits[1:]
-    margin = best.log_likelihood - rest[0][0].log_likelihood if rest else math.inf
-    decisive = margin >= DECISIVE_MARGIN_NATS and best.hits > 0
+    best, lead = fits[0]
+    tied = [other for fit, other in fits if best.log_likelihood - fit.log_likelihood < DECISIVE_MARGIN_NATS]
+    decisive = best.hits > 0 and all(_agreement(lead, other, hours) >= TIED_AGREEMENT for other in tied)
+    rest = [fit.log_likelihood for fit, other in fits if other not in tied]
+    margin = best.log_likelihood - (rest[0] if rest and decisive else fits[min(1, len(fits) - 1)][0].log_likelihood)
     clock = Clock(
-        timezone=function.zones[0] if decisive else None,
-        same_as=function.zones[1:6] if decisive else (),
+        timezone=lead.zones[0] if decisive else None,
+        same_as=(*lead.zones[1:], *(zone for other in tied[1:] for zone in other.zones))[:5] if decisive else (),
         source="inferred" if decisive else "none",
         offset_s=round(best.lag_s, 3) if decisive else None,
         spread_s=best.scale_s if decisive else None,
@@ -249,7 +242,16 @@ def fit_clock(
         margin_nats=round(min(margin, 1e6), 2),
         is_decisive=decisive,
     )
-    return FittedClock(clock, function if decisive else None, best.lag_s, best.scale_s)
+    return FittedClock(clock, tuple(tied) if decisive else (), best.lag_s, best.scale_s)
+
+
+def _some(given: OffsetFunction | None) -> tuple[OffsetFunction, ...]:
+    return () if given is None else (given,)
+
+
+def _agreement(one: OffsetFunction, other: OffsetFunction, hours: Sequence[float]) -> float:
+    """Return the share of local hours that two functions take for the same instants."""
+    return sum(one.instants(hour) == other.instants(hour) for hour in hours) / len(hours)
 
 
 def _given_clock(timezone_name: str | None, fit: _Fit | None) -> Clock:
@@ -266,9 +268,8 @@ def _given_clock(timezone_name: str | None, fit: _Fit | None) -> Clock:
     )
 
 
-def _merge_equal(functions: Sequence[OffsetFunction], local: Iterable[float]) -> list[OffsetFunction]:
+def _merge_equal(functions: Sequence[OffsetFunction], hours: Sequence[float]) -> list[OffsetFunction]:
     """Put together functions that give every stamp the same instants: between them the data cannot tell."""
-    hours = sorted({math.floor(at / 3600) * 3600.0 + 1800.0 for at in local})
     merged: dict[tuple[tuple[float, ...], ...], list[OffsetFunction]] = {}
     for function in functions:
         merged.setdefault(tuple(function.instants(hour) for hour in hours), []).append(function)

@@ -127,7 +127,7 @@ def _why_not(case: Case, best: Score, ranked: Sequence[RankedRun], world: World)
     if len(named) > 1:
         return f"references name {len(named)} different runs: {', '.join(named[:3])}"
     if best.odds < 1:
-        return "no run fits; the nearest candidates are listed" if world.clock.function else _why_no_candidate(world)
+        return "no run fits; the nearest candidates are listed" if world.clock.functions else _why_no_candidate(world)
     if ranked[0].confidence < THRESHOLD:
         return _why_unsure(case, best, world)
     is_named = best.run_id in named
@@ -156,7 +156,7 @@ def _why_unsure(case: Case, best: Score, world: World) -> str:
 
 
 def _why_no_candidate(world: World) -> str:
-    if world.clock.function is None:
+    if not world.clock.functions:
         return (
             "no run names it or has its params, and its time stamp could not be used because the time zone "
             "is not known (--timezone gives it)"
