@@ -106,8 +106,8 @@ class _Guide:
         return (
             Step(
                 "What is there? (needs no MLflow)",
-                "Look at the states: most directories are legacy, two are named after a run, one has dashes in its "
-                "name, and loose files of the oldest generation and a `latest` link lie between them.",
+                "Look at the states. Loose files of the oldest generation, a `latest` link and a name with dashes "
+                "lie between the legacy directories; they are reported, and keep their names.",
                 ("scan", self._root),
             ),
             Step(
@@ -121,7 +121,8 @@ class _Guide:
             Step(
                 "Read the plan.",
                 "Nothing has been renamed yet. The plan is a text file which you may edit; this shows it as a "
-                "table. Look at the confidence, and at the reasons for what is skipped.",
+                "table. Look at the confidence, and at the reasons for what is skipped: the orphan, the twins, and "
+                "the directory of which somebody deleted the run.",
                 ("show", self._plan),
                 undecided,
             ),
