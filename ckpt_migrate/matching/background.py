@@ -7,8 +7,8 @@ microseconds, and is counted, never assumed.
 from __future__ import annotations
 
 import bisect
-from collections import defaultdict
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.compare import TRUNCATED_LENGTHS, compare
@@ -95,51 +95,47 @@ def _bits(positions: Sequence[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TwinRates:
-    """How often a run has a neighbour launched within the window that differs in at most d params.
+    """How often a run has a neighbour, launched within the window, that differs in few params.
 
     Attributes:
-        alone: For d = 0, 1, 2, 3: share of all runs.
-        crowded: The same among runs that have a neighbour at all.
+        total: How many runs were looked at.
+        seen: How many runs there are by (number of neighbours, fewest differing params among them).
         neighbours: By run id, how many runs were launched within the window.
     """
 
-    alone: tuple[float, ...]
-    crowded: tuple[float, ...]
-    neighbours: Mapping[str, int] = field(default_factory=dict)
+    total: int
+    seen: Mapping[tuple[int, int], int]
+    neighbours: Mapping[str, int]
 
-    def rate(self, run_id: str, differences: int) -> float:
-        """Return the chance that a run has (or had) a near twin, given whether it is seen in a crowd."""
-        rates = self.crowded if self.neighbours.get(run_id, 0) else self.alone
-        return rates[min(differences, MOST_DIFFERENCES)]
+    def rate(self, run_id: str, differences: int, gone_share: float) -> float:
+        """Return the expected number of near twins that a run had and that may be gone now.
+
+        In a crowd it is the share of crowded runs with a near twin. A run that stands alone can have had twins only
+        if all of them are gone: a group of k + 1 then has lost k - 1 besides the twin itself, with a chance of
+        gone_share to the power of k - 1. Shares are (x + 1/2) / (n + 1): none is ever taken for impossible.
+        """
+        most = min(differences, MOST_DIFFERENCES)
+        if self.neighbours.get(run_id, 0):
+            crowd = sum(self.seen.values())
+            return (sum(count for (_, fewest), count in self.seen.items() if fewest <= most) + 0.5) / (crowd + 1)
+        lost = sum(count * gone_share ** (k - 1) for (k, fewest), count in self.seen.items() if fewest <= most)
+        return (lost + 0.5) / (self.total + 1)
 
 
 def count_twins(runs: Sequence[Run], params: Mapping[str, Params], keys: Sequence[str], window_s: float) -> TwinRates:
-    """Count near twins over `keys`; without keys every neighbour is one.
-
-    Shares are (x + 1/2) / (n + 1), so that none is ever taken for impossible.
-    """
+    """Count near twins over `keys`; without keys every neighbour is one."""
     timed = sorted((run.start_utc_ms / 1000, run.run_id) for run in runs if run.start_utc_ms is not None)
     times = [start for start, _ in timed]
-    near = [0] * (MOST_DIFFERENCES + 1)
+    seen: Counter[tuple[int, int]] = Counter()
     neighbours: dict[str, int] = {}
     for i, (start, run_id) in enumerate(timed):
         low, high = bisect.bisect_left(times, start - window_s), bisect.bisect_right(times, start + window_s)
-        neighbours[run_id] = high - low - 1
+        count = high - low - 1
+        if not count:
+            continue
+        neighbours[run_id] = count
         low, high = max(low, i - MOST_NEIGHBOURS // 2), min(high, i + 1 + MOST_NEIGHBOURS // 2)
         own = params.get(run_id, {})
-        fewest = min(
-            (
-                len(compare(own, params.get(other, {}), keys).differing)
-                for _, other in timed[low:high]
-                if other != run_id
-            ),
-            default=MOST_DIFFERENCES + 1,
-        )
-        for differences in range(fewest, MOST_DIFFERENCES + 1):
-            near[differences] += 1
-    crowd = sum(1 for count in neighbours.values() if count)
-    return TwinRates(
-        alone=tuple((count + 0.5) / (len(timed) + 1) for count in near),
-        crowded=tuple((count + 0.5) / (crowd + 1) for count in near),
-        neighbours=neighbours,
-    )
+        others = (params.get(other, {}) for _, other in timed[low:high] if other != run_id)
+        seen[count, min(len(compare(own, other, keys).differing) for other in others)] += 1
+    return TwinRates(len(timed), seen, neighbours)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.explain import explain
-from ckpt_migrate.matching.model import FURTHER_CHECKPOINT, Score, certified, ghost_odds
+from ckpt_migrate.matching.model import LARGEST_BITS, Score, certified, claim, ghost_odds
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.plan.records import Status
 
@@ -28,10 +28,11 @@ MOST_CANDIDATES = 5
 """Candidates shown for a directory that is not decided."""
 LEAST_SHOWN = 1e-4
 """Candidates below this probability are not worth a person's time."""
-SMALLEST_SHARE = 0.05
+SMALLEST_SHARE = 0.02
 """Floor on the shares of gone runs and of runs without a directory: a small project proves no smaller one."""
-CLAIMED_ODDS = 1e6
-"""Odds of a directory that is already named after a run."""
+LARGEST_GONE_SHARE = 0.9
+CONTRADICTION_BITS = 6.0
+"""When another run leads by so much in all but references, the reference is not believed."""
 _ODDS_OF_SOME_FIT = 0.5
 
 
@@ -55,8 +56,8 @@ class Case:
 class _Shared:
     world: World
     runs: Mapping[str, Run]
-    on_run: Mapping[str, Mapping[str, float]]
-    gone_odds: float
+    claims: Mapping[str, Mapping[str, float]]
+    gone_share: float
     unmade_share: float
 
 
@@ -69,31 +70,31 @@ def decide(cases: Sequence[Case], world: World, runs: Mapping[str, Run], linked:
         runs: Every run by id.
         linked: How many directories are named after each run already.
     """
-    on_run = _odds_on_runs(cases, linked)
-    shared = _Shared(world, runs, on_run, *_shares(cases, world, on_run))
+    claims = _claims(cases, linked)
+    shared = _Shared(world, runs, claims, *_shares(cases, world, linked))
     verdicts = [_decide_one(case, shared) for case in cases]
     return _refuse_unexplained_sharing(cases, verdicts, linked)
 
 
-def _odds_on_runs(cases: Sequence[Case], linked: Mapping[str, int]) -> dict[str, dict[str, float]]:
-    """Return, per run, the odds of every directory on it; directories named after it count as certain."""
-    on_run: defaultdict[str, dict[str, float]] = defaultdict(dict)
+def _claims(cases: Sequence[Case], linked: Mapping[str, int]) -> dict[str, dict[str, float]]:
+    """Return, per run, how strongly each directory can occupy it; directories named after it do so for certain."""
+    claims: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for case in cases:
+        total = sum(one.odds for one in case.scores)
         for one in case.scores:
-            on_run[one.run_id][case.checkpoint.path] = one.odds
-    for run_id, count in linked.items():
-        on_run[run_id].update({f"linked {i}": CLAIMED_ODDS for i in range(count)})
-    return on_run
+            claims[one.run_id][case.checkpoint.path] = claim(one.odds, max(total - one.odds, 0.0))
+    for run_id in linked:
+        claims[run_id]["linked"] = 1.0
+    return claims
 
 
-def _shares(cases: Sequence[Case], world: World, on_run: Mapping[str, Mapping[str, float]]) -> tuple[float, float]:
-    """Return the odds of a run being gone from the store, and the share of runs that left no directory."""
+def _shares(cases: Sequence[Case], world: World, linked: Mapping[str, int]) -> tuple[float, float]:
+    """Return the share of runs that are gone from the store, and of those that left no directory."""
     gone = sum(1 for case in cases if not any(one.odds > 1 for one in case.scores))
-    gone_share = max((gone + 0.5) / (len(cases) + 1), SMALLEST_SHARE)
-    made = sum(1 for odds in on_run.values() if any(value > 1 for value in odds.values()))
-    unmade = max(world.run_total - made, 0)
-    unmade_share = max((unmade + 0.5) / (world.run_total + 1), SMALLEST_SHARE)
-    return min(gone_share / (1 - min(gone_share, 0.9)), 9.0), unmade_share
+    gone_share = (gone + 0.5) / (len(cases) + 1)
+    made = set(linked) | {one.run_id for case in cases for one in case.scores if one.odds > 1}
+    unmade_share = (max(world.run_total - len(made), 0) + 0.5) / (world.run_total + 1)
+    return min(max(gone_share, SMALLEST_SHARE), LARGEST_GONE_SHARE), max(unmade_share, SMALLEST_SHARE)
 
 
 def _decide_one(case: Case, shared: _Shared) -> Verdict:
@@ -101,10 +102,10 @@ def _decide_one(case: Case, shared: _Shared) -> Verdict:
     ranked: list[RankedRun] = []
     total = sum(one.odds for one in case.scores)
     for one in case.scores:
-        ghost = one.odds * ghost_odds(one, world, shared.gone_odds, shared.unmade_share)
+        ghost = one.odds * ghost_odds(one, world, shared.gone_share, shared.unmade_share)
         others = max(total - one.odds, 0.0) + ghost
-        competitors = [odds for path, odds in shared.on_run[one.run_id].items() if path != case.checkpoint.path]
-        bound = certified(one.odds, others, competitors, FURTHER_CHECKPOINT)
+        claims = sum(c for path, c in shared.claims[one.run_id].items() if path != case.checkpoint.path)
+        bound = certified(one.odds, others, claims)
         ranked.append(RankedRun(one.run_id, bound, explain(one, case.seen, shared.runs[one.run_id], world, bound)))
     ranked.sort(key=lambda candidate: (-candidate.confidence, candidate.run_id))
     shown = tuple(candidate for candidate in ranked if candidate.confidence >= LEAST_SHOWN)[:MOST_CANDIDATES]
@@ -131,6 +132,9 @@ def _why_not(case: Case, best: Score, ranked: Sequence[RankedRun], world: World)
     if ranked[0].confidence < THRESHOLD:
         return _why_unsure(case, best, world)
     is_named = best.run_id in named
+    rival = max((one.bits for one in case.scores if one is not best), default=-LARGEST_BITS)
+    if is_named and rival - (best.bits - best.reference) > CONTRADICTION_BITS:
+        return "a reference names one run, but all other evidence speaks for another"
     if not is_named and len(best.favouring(FAMILY_BITS)) < FEWEST_FAMILIES:
         only = {"time": "its time stamp", "mtime": "its files' times", "params": "its params", "metrics": "a metric"}
         families = best.favouring(FAMILY_BITS)

@@ -36,6 +36,8 @@ NAME_STAMP_EXACT = 0.85
 """Share of stamps in run names that equal the directory's to the second."""
 NAME_STAMP_NEAR = 0.07
 """Share that is one second later; as many are one second earlier. Further ones say nothing."""
+ANY_LAG_SHARE = 0.01
+"""Share of directories whose stamp has nothing to do with the run's start (a clock that was reset)."""
 END_SCALE_S = 20.0
 """Seconds between the last file of a directory and the end of its run: saving, uploading, closing."""
 END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
@@ -200,7 +202,10 @@ def name_stamp(run_name: str) -> datetime | None:
 
 
 def _time_bits(seen: Seen, run: Run, world: World) -> float:
-    """Return log2 of f(lag) * N / r: f the lag's density, r the local rate of run starts among N runs."""
+    """Return log2 of f(lag) * N / r: f the lag's density, r the local rate of run starts among N runs.
+
+    A resumed run has directories whose stamps lie anywhere within it.
+    """
     if run.start_utc_ms is None:
         return 0.0
     rate = start_rate(world.starts_s, run.start_utc_ms / 1000)
@@ -212,7 +217,10 @@ def _time_bits(seen: Seen, run: Run, world: World) -> float:
     if lag is None:
         return 0.0
     density = lag_density(lag, world.clock.lag_s, world.clock.scale_s)
-    floor = 0.01 / (max(world.starts_s[-1] - world.starts_s[0], 86400.0))
+    start, end = run.start_utc_ms / 1000, (run.end_utc_ms or 0) / 1000
+    if any(start <= at <= end for at in seen.instants):
+        density += FURTHER_CHECKPOINT / max(end - start, 1.0)
+    floor = ANY_LAG_SHARE / (max(world.starts_s[-1] - world.starts_s[0], 86400.0))
     return math.log2(max(density, floor) * world.run_total / rate)
 
 
@@ -299,7 +307,7 @@ def is_logged(values: Iterable[float], text: str) -> bool:
     return any(abs(value - float(text)) <= half for value in values)
 
 
-def ghost_odds(one: Score, world: World, gone_odds: float, unmade_share: float) -> float:
+def ghost_odds(one: Score, world: World, gone_share: float, unmade_share: float) -> float:
     """Return the odds of a ghost twin of a run against the run itself.
 
     A ghost needs four things at once: a twin of this run was launched with it (the store's own twin rate), the twin
@@ -309,11 +317,11 @@ def ghost_odds(one: Score, world: World, gone_odds: float, unmade_share: float) 
     Args:
         one: The pair's score.
         world: The shared facts.
-        gone_odds: Odds of a run being gone from the store.
+        gone_share: Share of runs that are gone from the store, below 1.
         unmade_share: Share of runs that left no directory here.
     """
     differing = one.comparison.differing
-    twin = world.twins.rate(one.run_id, len(differing))
+    twin = world.twins.rate(one.run_id, len(differing), gone_share)
     default = DRIFTING_KEY * DRIFTING_DIFFERENCE
     own = math.prod(1 - world.differences.get(key, default) for key in one.comparison.agreeing) * math.prod(
         world.differences.get(key, default) for key in differing
@@ -321,24 +329,32 @@ def ghost_odds(one: Score, world: World, gone_odds: float, unmade_share: float) 
     same_end = min(1.0, max(_exp2(-one.mtime), TWIN_SAME_END))
     same_metrics = min(1.0, max(_exp2(-one.metrics), TWIN_SAME_METRIC))
     reference = _exp2(-max(one.reference, 0.0))
+    gone_odds = gone_share / (1 - gone_share)
     return gone_odds * unmade_share * twin / own * same_end * same_metrics * reference
 
 
-def certified(odds: float, others: float, competitors: Sequence[float], further: float) -> float:
+def certified(odds: float, others: float, claims: float) -> float:
     """Return a lower bound on the probability of a pair, whatever the other checkpoints' true runs are.
 
-    P(i->j) >= w / (w + (1 + A) * min(Psi, 1/rho)), with Psi = 1 + (prod over l of (1 + rho * w_lj) - 1) / rho.
+    The joint model gives an assignment of checkpoints to runs the product of its odds, times rho for each further
+    checkpoint on a run. Without checkpoint i, the others occupy run j with a probability of at most
+
+        c = sum over l of w_lj / (w_lj + 1 + rho * sum over k != j of w_lk),
+
+    for whatever the rest do, they can make l's other answers worse by a factor of rho at most. Putting i on j then
+    costs a factor of 1 - (1 - rho) * min(1, c) at least, and elsewhere it costs none, hence
+
+        P(i -> j) >= w e / (w e + 1 + A),   e = max(rho, 1 - (1 - rho) * min(1, c)).
 
     Args:
         odds: w, this pair's odds.
         others: A, the sum of the checkpoint's other odds, ghosts included.
-        competitors: w_lj, the odds of every other checkpoint on this run.
-        further: rho, the factor for each further checkpoint on a run, above 0 to 1.
+        claims: c, the sum of `claim` over the other checkpoints.
     """
-    product = 1.0
-    for competitor in competitors:
-        product *= 1 + further * competitor
-        if product > 1 / further + 1:
-            break
-    psi = 1 + (product - 1) / further
-    return odds / (odds + (1 + others) * min(psi, max(1 / further, 1.0)))
+    free = max(FURTHER_CHECKPOINT, 1 - (1 - FURTHER_CHECKPOINT) * min(1.0, claims))
+    return odds * free / (odds * free + 1 + others)
+
+
+def claim(odds: float, elsewhere: float) -> float:
+    """Return the largest probability with which a checkpoint occupies a run: its odds there and elsewhere."""
+    return odds / (odds + 1 + FURTHER_CHECKPOINT * elsewhere)
