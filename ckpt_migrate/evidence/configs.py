@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.flatten import flatten
 from ckpt_migrate.evidence.patterns import compile_patterns
-from ckpt_migrate.evidence.records import Fact, FactKind
+from ckpt_migrate.evidence.pool import FactPool
 
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator
 
-    from ckpt_migrate.evidence.records import Scalar
+    from ckpt_migrate.evidence.records import Fact, Scalar
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import FileStat
 
@@ -40,20 +40,19 @@ class ConfigReader:
 
     def __init__(self, recipe: Recipe) -> None:
         self._paths = config_paths(recipe)
+        self._pool = FactPool(self.name)
 
     def wants(self, file: FileStat) -> bool:
         """Say whether a file is a config by its name."""
         return file.kind == "file" and self._paths.fullmatch(file.path) is not None
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
-        """Yield a fact for every value."""
-        kind, source, reader = FactKind.PARAM, file.path, self.name
-        for key, value in parse_config(read_whole(path, MAX_CONFIG_BYTES), source):
-            yield Fact(kind, key, value, source, reader)
+        """Return a fact for every value."""
+        return self._pool.params(parse_config(read_whole(path, MAX_CONFIG_BYTES), file.path), file.path)
 
 
-def parse_config(data: bytes, path: str) -> Iterator[tuple[str, Scalar]]:
-    """Yield key and value of every param in a config; the ending of `path` says its format, JSON by default.
+def parse_config(data: bytes, path: str) -> list[tuple[str, Scalar]]:
+    """Return key and value of every param in a config; the ending of `path` says its format, JSON by default.
 
     Raises:
         ReaderError: It is not of that format, no mapping, or beyond the limits of `flatten`.
@@ -75,7 +74,7 @@ def parse_config(data: bytes, path: str) -> Iterator[tuple[str, Scalar]]:
             raise ReaderError(f"no JSON: {error}") from error
     if not isinstance(top, dict):
         raise ReaderError("holds no mapping of keys to values")
-    yield from flatten(top)
+    return flatten(top)
 
 
 def _load_toml(data: bytes) -> object:

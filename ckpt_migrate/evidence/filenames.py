@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import Fact, FactKind
@@ -32,6 +33,7 @@ _COUNTS = {
 _MAX_COUNT_DIGITS = 15
 
 
+@lru_cache(maxsize=4096)
 def parse_name(path: str) -> tuple[tuple[FactKind, str, str], ...]:
     """Return kind, key and text of every value that a relative path spells out, in order.
 

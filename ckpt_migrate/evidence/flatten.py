@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.files import ReaderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from ckpt_migrate.evidence.records import Scalar
 
@@ -25,33 +24,38 @@ MAX_INTEGER_BITS = 1024
 OPAQUE = object()
 """What a value is that has no plain form; it is left out, and so is a list that holds one."""
 
+_ATOMS = frozenset({str, int, float, bool, type(None)})
 
-def flatten(top: object, reveal: Callable[[object], object] = lambda value: value) -> Iterator[tuple[str, Scalar]]:
-    """Yield key and value of every value in a config, in its order.
+
+def flatten(top: object, reveal: Callable[[object], object] | None = None) -> list[tuple[str, Scalar]]:
+    """Return key and value of every value in a config, in its order.
 
     Empty mappings become the text `{}`, lists stay lists; a list that holds mappings becomes the text that `str`
     gives, which is what loggers log. Values with an unresolved `${…}` are left out: they say nothing yet.
 
     Args:
         top: The config; what is no mapping has no params.
-        reveal: Turns a value into plain data, or into `OPAQUE`; called for each value once.
+        reveal: Turns a value into plain data, or into `OPAQUE`; asked for each that is neither text, number nor None.
 
     Raises:
         ReaderError: It holds too many values or is nested too deeply.
 
-    >>> list(flatten({"model": {"lr": 2e-4, "sizes": [1, 2]}, "seed": None}))
+    >>> flatten({"model": {"lr": 2e-4, "sizes": [1, 2]}, "seed": None, "out": "${dir}/x"})
     [('model/lr', 0.0002), ('model/sizes', [1, 2]), ('seed', None)]
     """
-    top = reveal(top)
+    top = top if reveal is None else reveal(top)
+    flattening = _Flattening(reveal)
     if isinstance(top, dict):
-        yield from _Flattening(reveal).members("", top, 1)
+        flattening.add("", top, 1)
+    return flattening.found
 
 
 @dataclass(slots=True)
 class _Flattening:
     """Counts what is visited: a few shared lists can stand for billions of values."""
 
-    reveal: Callable[[object], object]
+    reveal: Callable[[object], object] | None
+    found: list[tuple[str, Scalar]] = field(default_factory=list)
     left: int = MAX_VALUES
 
     def spend(self, count: int, depth: int) -> None:
@@ -61,38 +65,46 @@ class _Flattening:
         if depth > MAX_DEPTH:
             raise ReaderError(f"nested over {MAX_DEPTH} levels deep")
 
-    def members(self, prefix: str, mapping: dict[object, object], depth: int) -> Iterator[tuple[str, Scalar]]:
+    def add(self, prefix: str, mapping: dict[object, object], depth: int) -> None:
         self.spend(len(mapping), depth)
-        for name, hidden in mapping.items():
-            value = self.reveal(hidden)
-            if not isinstance(name, (str, int, float)) and name is not None:
+        for name, value in mapping.items():
+            if name.__class__ not in _ATOMS:
                 continue
-            # The same keys come back in thousands of checkpoints; one copy of each is kept.
-            key = sys.intern(f"{prefix}{text_of(name)}")
-            if isinstance(value, dict) and value:
-                yield from self.members(f"{key}/", value, depth + 1)
-                continue
-            plain = self.plain(value, depth)
+            key = f"{prefix}{text_of(name)}"
+            if value.__class__ in _ATOMS:
+                plain = self.plain(value, depth)
+            else:
+                shown = value if self.reveal is None else self.reveal(value)
+                if isinstance(shown, dict) and shown:
+                    self.add(f"{key}/", shown, depth + 1)
+                    continue
+                plain = self.plain(shown, depth)
+                if _holds_mapping(plain):
+                    plain = str(plain)
             if plain is not OPAQUE and not _is_unresolved(plain):
-                yield key, str(plain) if _holds_mapping(plain) else plain  # type: ignore[misc] # no mapping is left
+                self.found.append((key, plain))  # type: ignore[arg-type] # neither opaque nor a mapping
 
     def plain(self, value: object, depth: int) -> object:
         """Return a value as text, number, None, or list or mapping of such."""
+        if isinstance(value, str):
+            return value if value.isascii() else text_of(value)
         if value is None or isinstance(value, (bool, float)):
             return value
-        if isinstance(value, int) and value.bit_length() <= MAX_INTEGER_BITS:
-            return value
-        if isinstance(value, (str, int)):
-            return text_of(value)
+        if isinstance(value, int):
+            return value if value.bit_length() <= MAX_INTEGER_BITS else hex(value)
         if isinstance(value, (list, tuple)):
             self.spend(len(value), depth)
-            items = [self.plain(self.reveal(item), depth + 1) for item in value]
+            items = [self.inner(item, depth + 1) for item in value]
             return OPAQUE if OPAQUE in items else items
         if isinstance(value, dict):
             self.spend(len(value), depth)
-            made = {text_of(name): self.plain(self.reveal(item), depth + 1) for name, item in value.items()}
+            made = {text_of(name): self.inner(item, depth + 1) for name, item in value.items()}
             return OPAQUE if OPAQUE in made.values() else made
         return OPAQUE
+
+    def inner(self, value: object, depth: int) -> object:
+        is_plain = self.reveal is None or value.__class__ in _ATOMS
+        return self.plain(value if is_plain else self.reveal(value), depth)  # type: ignore[misc] # it is not None then
 
 
 def text_of(value: object) -> str:
@@ -105,12 +117,12 @@ def text_of(value: object) -> str:
 
 
 def _holds_mapping(value: object) -> bool:
-    return isinstance(value, dict) or (isinstance(value, list) and any(_holds_mapping(item) for item in value))
+    return isinstance(value, dict) or (isinstance(value, list) and any(map(_holds_mapping, value)))
 
 
 def _is_unresolved(value: object) -> bool:
     if isinstance(value, str):
         return "${" in value
     if isinstance(value, dict):
-        return any(_is_unresolved(item) for item in value.values())
-    return isinstance(value, list) and any(_is_unresolved(item) for item in value)
+        return any(map(_is_unresolved, value.values()))
+    return isinstance(value, list) and any(map(_is_unresolved, value))

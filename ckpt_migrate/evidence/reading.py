@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 ENTRY_POINTS = "ckpt_migrate.readers"
 """Entry point group of third-party readers; each names a callable that takes the recipe and returns a reader."""
 
-_ORDER = attrgetter("source", "key")
+_KEY = attrgetter("key")
+_MAX_KNOWN_NAMES = 10_000
 
 
 class Reader(Protocol):
@@ -49,20 +50,62 @@ class Reader(Protocol):
 
 def read_evidence(checkpoint: Checkpoint, recipe: Recipe) -> Evidence:
     """Return what a checkpoint directory says of its run; content that cannot be read becomes a problem."""
-    readers, problems = _readers(recipe)
-    return _read(checkpoint, readers, problems)
+    return _Reading(recipe).read(checkpoint)
 
 
 def read_all(checkpoints: Sequence[Checkpoint], recipe: Recipe, *, progress: Progress = SILENT) -> dict[str, Evidence]:
     """Return the evidence of many checkpoint directories by path, in their order."""
-    readers, problems = _readers(recipe)
+    reading = _Reading(recipe)
     return {
-        checkpoint.path: _read(checkpoint, readers, problems)
+        checkpoint.path: reading.read(checkpoint)
         for checkpoint in progress.track(checkpoints, label="Reading evidence", total=len(checkpoints))
     }
 
 
-def _readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
+class _Reading:
+    """All readers, and what is the same for every checkpoint."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.readers, self.problems = _load_readers(recipe)
+        # Thousands of directories hold files of the same few names.
+        self.wanted: dict[tuple[str, str], tuple[Reader, ...]] = {}
+
+    def read(self, checkpoint: Checkpoint) -> Evidence:
+        is_file = checkpoint.state is State.LOOSE
+        folder = os.path.dirname(checkpoint.path) if is_file else checkpoint.path
+        facts: list[Fact] = []
+        problems = list(self.problems)
+        # Files come sorted by path, so that facts need sorting within each file only.
+        for file in checkpoint.files:
+            found: list[Fact] = []
+            for reader in self.readers_of(file):
+                try:
+                    # All of a file or nothing: half a config would look like a whole one.
+                    found += sorted(reader.read(f"{folder}/{file.path}", file), key=_KEY)
+                except Exception as error:  # noqa: BLE001 - one bad file, or a stranger's reader, must not end it all
+                    problems.append(Problem(file.path, reader.name, _say(error)))
+            found.sort(key=_KEY)
+            facts += found
+        return Evidence(tuple(facts), tuple(problems))
+
+    def readers_of(self, file: FileStat) -> tuple[Reader, ...]:
+        name = (file.kind, file.path)
+        readers = self.wanted.get(name)
+        if readers is None:
+            readers = tuple(reader for reader in self.readers if _wants(reader, file))
+            if len(self.wanted) < _MAX_KNOWN_NAMES:
+                self.wanted[name] = readers
+        return readers
+
+
+def _wants(reader: Reader, file: FileStat) -> bool:
+    try:
+        return reader.wants(file)
+    except Exception:  # noqa: BLE001 - a stranger's reader: let it fail on the file itself, where it becomes a problem
+        return True
+
+
+def _load_readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
     from importlib import metadata  # noqa: PLC0415 - slow to import, and not needed by those who only scan
 
     readers: list[Reader] = [ConfigReader(recipe), FileNameReader(), PointerReader(recipe), TorchReader()]
@@ -73,26 +116,6 @@ def _readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it must not end the scan
             problems.append(Problem("", entry.name, f"the reader cannot be loaded: {_say(error)}"))
     return tuple(readers), tuple(problems)
-
-
-def _read(checkpoint: Checkpoint, readers: Sequence[Reader], known: Sequence[Problem]) -> Evidence:
-    is_file = checkpoint.state is State.LOOSE
-    folder = os.path.dirname(checkpoint.path) if is_file else checkpoint.path
-    facts: list[Fact] = []
-    problems = list(known)
-    for file in checkpoint.files:
-        for reader in readers:
-            try:
-                if reader.wants(file):
-                    # All of a file or nothing: half a config would look like a whole one.
-                    facts += list(reader.read(f"{folder}/{file.path}", file))
-            except (ReaderError, OSError) as error:
-                problems.append(Problem(file.path, reader.name, _say(error)))
-            except Exception as error:  # noqa: BLE001 - one bad file must not end the reading of thousands
-                problems.append(Problem(file.path, reader.name, f"the reader failed: {_say(error)}"))
-    facts.sort(key=_ORDER)
-    problems.sort(key=attrgetter("source", "reader"))
-    return Evidence(tuple(facts), tuple(problems))
 
 
 def _say(error: Exception) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.evidence.flatten import OPAQUE, flatten
-from ckpt_migrate.evidence.pickles import Inert
+from ckpt_migrate.evidence.flatten import OPAQUE, flatten, text_of
+from ckpt_migrate.evidence.inert import Inert
+from ckpt_migrate.evidence.pool import FactPool
 from ckpt_migrate.evidence.records import Fact, FactKind
 from ckpt_migrate.evidence.torch_files import load_torch
 
@@ -42,36 +43,42 @@ class TorchReader:
         """Say whether a file is torch's by its name."""
         return file.kind == "file" and file.path.lower().endswith(SUFFIXES)
 
+    def __init__(self) -> None:
+        self._pool = FactPool(self.name)
+
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
-        """Yield config values, counts, the callbacks' best score, and what names a run or a directory."""
-        for kind, key, value in torch_facts(load_torch(path)):
-            yield Fact(kind, key, value, file.path, self.name)
+        """Return config values, counts, the callbacks' best score, and what names a run or a directory."""
+        content = checkpoint_content(load_torch(path))
+        facts = [Fact(kind, key, value, file.path, self.name) for kind, key, value in small_facts(content)]
+        for key in CONFIG_KEYS:
+            if key in content:
+                facts += self._pool.params(flatten(content[key], reveal), file.path)
+        return facts
 
 
-def torch_facts(top: object) -> Iterator[tuple[FactKind, str, Scalar]]:
-    """Yield kind, key and value of what a checkpoint's object says.
+def checkpoint_content(top: object) -> dict[object, object]:
+    """Return a checkpoint's object as a mapping, empty when it is none.
 
-    A METRIC has the shortest text of the number, so that it stands for the whole, unrounded value.
-
-    Raises:
-        ReaderError: A config in it is beyond the limits of `flatten`.
+    `training_args.bin` of the Hugging Face trainer is one object, the config itself.
     """
     content = reveal(top)
     if not isinstance(content, dict):
-        return
-    if isinstance(top, Inert):
-        # `training_args.bin` of the Hugging Face trainer is one object, the config itself.
-        content = {"config": content}
-    for key in CONFIG_KEYS:
-        for name, value in flatten(content.get(key), reveal):
-            yield FactKind.PARAM, name, value
+        return {}
+    return {"config": content} if isinstance(top, Inert) and top.entries is None else content
+
+
+def small_facts(content: dict[object, object]) -> Iterator[tuple[FactKind, str, Scalar]]:
+    """Yield kind, key and value of all but the configs.
+
+    A METRIC has the shortest text of the number, so that it stands for the whole, unrounded value.
+    """
     for key, name in _COUNTS.items():
         count = reveal(content.get(key))
         if isinstance(count, int) and not isinstance(count, bool) and 0 <= count < _COUNT_END:
             yield FactKind.COUNT, name, count
     run_id = content.get("run_id")
     if isinstance(run_id, str) and run_id:
-        yield FactKind.MENTION, "run_id", run_id
+        yield FactKind.MENTION, "run_id", text_of(run_id)
     callbacks = content.get("callbacks")
     if isinstance(callbacks, dict):
         for state in callbacks.values():
@@ -83,11 +90,12 @@ def _callback(state: object) -> Iterator[tuple[FactKind, str, Scalar]]:
         return
     score, monitor = reveal(state.get("best_model_score")), state.get("monitor")
     if isinstance(score, (int, float)) and not isinstance(score, bool):
-        yield FactKind.METRIC, monitor if isinstance(monitor, str) else "best_model_score", repr(score)
+        key = text_of(monitor) if isinstance(monitor, str) and monitor else "best_model_score"
+        yield FactKind.METRIC, key, repr(score)
     for key in _CALLBACK_PATHS:
         path = reveal(state.get(key))
         if isinstance(path, str) and path:
-            yield FactKind.MENTION, key, path
+            yield FactKind.MENTION, key, text_of(path)
 
 
 def reveal(value: object) -> object:

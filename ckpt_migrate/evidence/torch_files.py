@@ -16,15 +16,12 @@ from __future__ import annotations
 import os
 import struct
 import zlib
-from typing import TYPE_CHECKING
 
-from ckpt_migrate.evidence.files import ReaderError, open_regular, read_at
-from ckpt_migrate.evidence.pickles import TruncatedError, load_pickle
+from ckpt_migrate.evidence.files import ReaderError, open_file, read_at
+from ckpt_migrate.evidence.inert import TruncatedError
+from ckpt_migrate.evidence.pickles import load_pickle
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-FIRST_WINDOW_BYTES = 32 << 10
+FIRST_WINDOW_BYTES = 16 << 10
 """Read first, bytes; enough for the whole pickle of a small model, in one system call."""
 
 MAX_PICKLE_BYTES = 32 << 20
@@ -52,38 +49,34 @@ def load_torch(path: str) -> object:
         ReaderError: It is no file of torch, cut short before the end of its pickle, or beyond the limits.
         OSError: It cannot be read.
     """
-    descriptor, size = open_regular(path)
+    descriptor = open_file(path)
     try:
-        return _load(descriptor, size)
+        return _load(descriptor)
     finally:
         os.close(descriptor)
 
 
-def _load(descriptor: int, size: int) -> object:
+def _load(descriptor: int) -> object:
     head = read_at(descriptor, 0, FIRST_WINDOW_BYTES)
     if head.startswith(b"PK\x03\x04"):
         start = _first_member(head)
-        if start is not None:
-            return _grow(lambda count: read_at(descriptor, start, count), size - start, head[start:])
-        return _search(descriptor, size)
+        return _search(descriptor) if start is None else _grow(descriptor, start, head[start:])
     if head.startswith(b"\x80"):
-        return _grow(lambda count: read_at(descriptor, 0, count), size, head)
+        return _grow(descriptor, 0, head)
     raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
 
 
-def _grow(read: Callable[[int], bytes], size: int, data: bytes) -> object:
+def _grow(descriptor: int, start: int, data: bytes) -> object:
     """Load a pickle whose length is not known, from ever more of the file."""
     while True:
         try:
             return _object(data)
         except TruncatedError:
-            if len(data) >= min(size, MAX_PICKLE_BYTES):
-                if size > MAX_PICKLE_BYTES:
-                    raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB") from None
+            if len(data) >= MAX_PICKLE_BYTES:
+                raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB") from None
+            longer = read_at(descriptor, start, min(max(len(data), FIRST_WINDOW_BYTES) * 8, MAX_PICKLE_BYTES))
+            if len(longer) <= len(data):
                 raise
-        longer = read(min(max(len(data), FIRST_WINDOW_BYTES) * 8, MAX_PICKLE_BYTES))
-        if len(longer) <= len(data):
-            raise TruncatedError("ends in the middle of its pickle")
         data = longer
 
 
@@ -111,15 +104,15 @@ def _is_member(name: bytes) -> bool:
     return name.rpartition(b"/")[2] == _MEMBER.encode() and name.count(b"/") <= 1
 
 
-def _search(descriptor: int, size: int) -> object:
+def _search(descriptor: int) -> object:
     """Load the pickle of an archive that another tool packed, found by its directory."""
-    for method, compressed, local in _members(descriptor, size):
+    for method, compressed, local in _members(descriptor):
         header = read_at(descriptor, local, _LOCAL.size)
         if len(header) < _LOCAL.size or not header.startswith(b"PK\x03\x04"):
             break
         start = local + _LOCAL.size + sum(_LOCAL.unpack(header)[-2:])
         if method == _STORED:
-            return _grow(lambda count: read_at(descriptor, start, count), size - start, b"")  # noqa: B023 - returns
+            return _grow(descriptor, start, b"")
         if method != _DEFLATED:
             raise ReaderError(f"its {_MEMBER} is compressed by a method that this tool does not know")
         packed = read_at(descriptor, start, min(compressed, MAX_PICKLE_BYTES))
@@ -137,9 +130,9 @@ def _inflate(packed: bytes) -> bytes:
     return data
 
 
-def _members(descriptor: int, size: int) -> list[tuple[int, int, int]]:
+def _members(descriptor: int) -> list[tuple[int, int, int]]:
     """Return method, compressed size and local header's offset of each member that is the pickle."""
-    offset, length = _directory(descriptor, size)
+    offset, length = _directory(descriptor, os.fstat(descriptor).st_size)
     if length > MAX_DIRECTORY_BYTES:
         raise ReaderError(f"its archive's directory is over {MAX_DIRECTORY_BYTES >> 20} MiB")
     data = read_at(descriptor, offset, length)

@@ -1,0 +1,174 @@
+"""Inspection: what one directory, file or link below a root is, judged by names and pointer files alone."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.configs import config_paths
+from ckpt_migrate.evidence.filenames import SUFFIXES, parse_name
+from ckpt_migrate.evidence.files import ReaderError
+from ckpt_migrate.evidence.patterns import compile_patterns
+from ckpt_migrate.evidence.pointers import read_pointer
+from ckpt_migrate.evidence.records import FactKind
+from ckpt_migrate.listing import Listing, fingerprint, list_directory
+from ckpt_migrate.records import Checkpoint, State
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.naming import DirectoryName
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import FileStat
+
+FLAT_FILE = "flat file of the oldest generation: no directory, no id; never renamed"
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MAX_KNOWN_PATHS = 10_000
+
+
+def printable(text: str) -> str:
+    r"""Return a path for people: control characters and bytes that are no UTF-8 are written out.
+
+    >>> printable("a\x1b[31m\udcff")
+    'a\\x1b[31m\\xff'
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    shown = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def cause_of(error: Exception) -> str:
+    """Return why a system call failed, without the path."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+class Inspector:
+    """Makes the records of a scan."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._pointers = compile_patterns(recipe.pointers)
+        self._kinds = (
+            ("config", config_paths(recipe)),
+            ("pointer", self._pointers),
+            ("weights", compile_patterns(recipe.weights)),
+        )
+        # Thousands of directories hold files of the same few names.
+        self._known: dict[str, tuple[str, ...]] = {}
+
+    def parse(self, name: str) -> DirectoryName | None:
+        """Return the parts of a directory name of a known form."""
+        return self._recipe.legacy.parse(name) or self._recipe.target.parse(name)
+
+    def why_not(self, name: str) -> str | None:
+        """Return why a name that looks like a known form is of none; None when it does not look so."""
+        return self._recipe.legacy.why_not(name) or self._recipe.target.why_not(name)
+
+    def inspect_directory(
+        self,
+        path: str,
+        root: str,
+        status: os.stat_result,
+        *,
+        name: DirectoryName | None,
+        why_other: str | None,
+    ) -> Checkpoint | None:
+        """Return the record of a checkpoint directory; None when it is gone.
+
+        Args:
+            path: Absolute path.
+            root: The root that it lies below.
+            status: Of the directory itself.
+            name: Its name in its parts, when it is of a known form.
+            why_other: Why it is not.
+        """
+        try:
+            listing = list_directory(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            listing = Listing((), error)
+        state, reason = self._judge(path, name, why_other, listing)
+        return self._record(path, root, status, state=state, reason=reason, name=name, files=listing.files)
+
+    def inspect_single(
+        self,
+        path: str,
+        root: str,
+        status: os.stat_result,
+        *,
+        state: State,
+        reason: str,
+        name: DirectoryName | None = None,
+        files: tuple[FileStat, ...] = (),
+    ) -> Checkpoint:
+        """Return the record of a link or a file; a loose file is its own only content."""
+        return self._record(path, root, status, state=state, reason=reason, name=name, files=files)
+
+    def _record(
+        self,
+        path: str,
+        root: str,
+        status: os.stat_result,
+        *,
+        state: State,
+        reason: str | None,
+        name: DirectoryName | None,
+        files: tuple[FileStat, ...],
+    ) -> Checkpoint:
+        kinds: set[str] = set()
+        for file in files:
+            if file.kind == "file":
+                kinds.update(self._evidence(file.path))
+        return Checkpoint(
+            path=path,
+            root=root,
+            state=state,
+            reason=reason,
+            name=name,
+            files=files,
+            mtime_ns=status.st_mtime_ns,
+            fingerprint=fingerprint(status.st_ino, files),
+            evidence=tuple(sorted(kinds)),
+        )
+
+    def _evidence(self, path: str) -> tuple[str, ...]:
+        """Return what a file of this name can tell."""
+        found = self._known.get(path)
+        if found is None:
+            kinds = [kind for kind, pattern in self._kinds if pattern.fullmatch(path)]
+            if "=" in path and path.lower().endswith(SUFFIXES):
+                kinds += [kind.value for kind, _, _ in parse_name(path) if kind is FactKind.METRIC]
+            found = tuple(kinds)
+            if len(self._known) < _MAX_KNOWN_PATHS:
+                self._known[path] = found
+        return found
+
+    def _judge(
+        self, path: str, name: DirectoryName | None, why_other: str | None, listing: Listing
+    ) -> tuple[State, str | None]:
+        if listing.error is not None:
+            where = listing.error.filename
+            inside = where is not None and where != path
+            shown = f"{printable(os.path.relpath(where, path))}: " if inside else ""
+            return State.UNREADABLE, shown + cause_of(listing.error)
+        if name is None:
+            return State.OTHER, why_other
+        if printable(path) != path:
+            # Plans, logs and manifests are text with a path a line.
+            return State.OTHER, "its path holds control characters or is not UTF-8; rename the folder above it"
+        return (State.TARGET if self._names_itself(path, name, listing.files) else State.LEGACY), None
+
+    def _names_itself(self, path: str, name: DirectoryName, files: Sequence[FileStat]) -> bool:
+        """Say whether pointers in the directory name its own id, and no other."""
+        named: set[str] = set()
+        for file in files:
+            if "pointer" in self._evidence(file.path) and file.kind == "file":
+                try:
+                    named.update(read_pointer(os.path.join(path, file.path)))
+                except (OSError, ReaderError):
+                    continue
+        return named == {name.uid} and self._recipe.target.parse(os.path.basename(path)) is not None
