@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import PlanError
+from ckpt_migrate.errors import PlanError, RootError
 from ckpt_migrate.evidence.reading import read_all
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.recovery import LogSummary
     from ckpt_migrate.rollback import RollbackResult
     from ckpt_migrate.scan import ScanResult
     from ckpt_migrate.tracking.records import RunStore, StoreWarning
@@ -234,10 +235,35 @@ def rollback(
         LockedError: Another process works on a root.
         ExecutionError: A change failed; running it again goes on.
     """
-    from ckpt_migrate.rollback import latest_log, roll_back
+    from ckpt_migrate.rollback import roll_back
 
-    path = latest_log(root) if log == "latest" else log
+    path = find_log(log, root=root)
     return roll_back(path, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait)
+
+
+def find_log(log: str, *, root: str = ".") -> str:
+    """Return the path of a log: the one given, or for `latest` the newest at or below `root`.
+
+    Raises:
+        UsageError: There is none.
+    """
+    from ckpt_migrate.recovery import latest_log
+
+    return latest_log(root) if log == "latest" else log
+
+
+def logs(root: str = ".") -> tuple[LogSummary, ...]:
+    """Return the logs of all applies at or below a folder, oldest first, with the state that each is in.
+
+    Raises:
+        RootError: There is no such folder.
+    """
+    from ckpt_migrate.recovery import find_logs, state_directories
+
+    if not os.path.isdir(root):
+        raise RootError("no such directory", where=root, remedy="Name a root, or a folder above roots.")
+    found = {log.path: log for state in state_directories(root) for log in find_logs(os.path.dirname(state))}
+    return tuple(found[path] for path in sorted(found, key=lambda path: (os.path.basename(path), path)))
 
 
 def verify(
@@ -277,15 +303,14 @@ def find(
         RootError: A root is no directory that can be listed.
         StoreError: No store was found, or one could not be read to its end.
     """
-    from ckpt_migrate.find import Renaming
     from ckpt_migrate.find import find as look_up
-    from ckpt_migrate.rollback import renames_in_force
+    from ckpt_migrate.find import renamings
 
     found = scan_roots(roots, load_recipe(migration), progress=progress)
-    renamings = [Renaming(old, new) for root in found.roots for old, new in renames_in_force(root)]
+    logged = renamings(entry.path for root in found.roots for entry in logs(root))
     _, store = _open(tracking_uri)
     with closing(store):
-        return look_up(queries, found.checkpoints, store.runs(), renamings)
+        return look_up(queries, found.checkpoints, store.runs(), logged)
 
 
 def _open(tracking_uri: str | Sequence[str]) -> tuple[tuple[str, ...], RunStore]:

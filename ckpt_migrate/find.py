@@ -7,10 +7,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.history import load
 from ckpt_migrate.naming import RUN_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run
@@ -49,6 +50,14 @@ class Found:
     query: str
     checkpoints: tuple[Place, ...]
     runs: tuple[Run, ...]
+
+
+def renamings(log_paths: Iterable[str]) -> Iterator[Renaming]:
+    """Yield the renames that logs record and that have not been rolled back."""
+    for path in log_paths:
+        for item in load(path).items.values():
+            if item.source != item.target and item.is_applied:
+                yield Renaming(item.source, item.target)
 
 
 def find(

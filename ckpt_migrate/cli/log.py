@@ -1,0 +1,51 @@
+"""`ckpt-migrate log`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.history import LogState
+
+if TYPE_CHECKING:
+    from ckpt_migrate.recovery import LogSummary
+
+OPEN_STATES = frozenset({LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.PARTLY_ROLLED_BACK})
+
+
+@click.command("log", short_help="List past applies and the state each is in.")
+@click.argument("root", default=".", type=click.Path())
+@options.output_format
+def command(root: str, output_format: str) -> int:
+    """List the applies at or below ROOT (default: here), oldest first, and the state that each is in.
+
+    \b
+    Example:
+      ckpt-migrate log checkpoints/phase2
+    """
+    logs = api.logs(root)
+    if output_format == "json":
+        output.print_json(logs)
+        return 0
+    if not logs:
+        click.echo("No apply has been logged here.")
+        return 0
+    output.print_rows(("STARTED (UTC)", "STATE", "RENAMED", "REPAIRED", "SKIPPED", "LOG"), [_row(log) for log in logs])
+    for log in logs:
+        for line in log.damage:
+            output.say(f"Warning: {log.path}: {line}")
+    for log in logs:
+        if log.state in OPEN_STATES:
+            click.echo(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
+            if log.state is LogState.UNFINISHED and log.plan_path:
+                click.echo(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
+    return 0
+
+
+def _row(log: LogSummary) -> tuple[str, ...]:
+    started = "unknown" if log.started is None else log.started.strftime("%Y-%m-%d %H:%M:%S")
+    return (started, log.state.value, f"{log.renamed:,}", f"{log.repaired:,}", f"{log.skipped:,}", log.path)

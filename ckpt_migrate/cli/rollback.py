@@ -1,0 +1,65 @@
+"""`ckpt-migrate rollback`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from ckpt_migrate import api
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.errors import EXIT_UNDECIDED
+
+if TYPE_CHECKING:
+    from ckpt_migrate.rollback import RollbackResult
+
+
+@click.command("rollback", short_help="Put back every name, byte and time stamp of an apply.")
+@click.argument("log", metavar="LOG|latest", type=click.Path())
+@click.option("--root", default=".", type=click.Path(), help="Where `latest` looks; default: here and below.")
+@options.dry_run
+@options.yes
+@options.lock_timeout
+@options.output_format
+def command(*, log: str, root: str, is_dry_run: bool, yes: bool, lock_timeout: float, output_format: str) -> int:
+    """Undo the apply that LOG records, from the log alone; safe to run twice, never clobbers.
+
+    What cannot be put back (its old name is taken, it is gone, somebody edited it) is listed, the rest is put back,
+    and the exit code is 3.
+
+    \b
+    Example:
+      ckpt-migrate rollback latest --root checkpoints/phase2 --dry-run
+      ckpt-migrate rollback latest --root checkpoints/phase2
+    """
+    path = api.find_log(log, root=root)
+    if not is_dry_run and not output.confirm(f"Roll back {path}?", yes=yes):
+        output.say("Nothing was changed.")
+        return 1
+    result = api.rollback(
+        path, is_dry_run=is_dry_run, lock_timeout_s=lock_timeout, progress=output.bars(), on_wait=output.say
+    )
+    if output_format == "json":
+        output.print_json(result)
+    else:
+        _print(result)
+    return 0 if result.is_complete or is_dry_run else EXIT_UNDECIDED
+
+
+def _print(result: RollbackResult) -> None:
+    if result.is_dry_run:
+        for operation in result.operations:
+            click.echo(output.printable_lines(f"{operation.symbol} {operation.describe()}"))
+    left = (*result.missing, *result.occupied, *result.changed, *result.edited, *result.damage)
+    for line in left:
+        click.echo(output.printable_lines(f"! {line}"))
+    counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"
+    shown = shlex.quote(result.log)
+    if result.is_dry_run:
+        click.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
+    elif result.is_complete:
+        click.echo(f"Everything is as it was before: {counts}.")
+    else:
+        click.echo(f"Not everything could be put back: {counts}.\nMend what is listed, then go on:")
+        click.echo(f"  ckpt-migrate rollback {shown}")
