@@ -145,6 +145,7 @@ class Plan:
         entries: Sorted by root, then checkpoint.
         folder: Absolute folder that relative paths start from.
         digest: SHA-256 of the file's bytes, hexadecimal; empty for a plan that was not read from a file.
+        path: Path of the file as the user gave it, for commands to paste; empty likewise.
     """
 
     created: str
@@ -159,6 +160,7 @@ class Plan:
     entries: tuple[Entry, ...]
     folder: str
     digest: str = ""
+    path: str = ""
 
     def absolute(self, path: str) -> str:
         """Return a path of this plan as an absolute one, normalised but with links not followed."""

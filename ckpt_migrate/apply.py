@@ -1,0 +1,318 @@
+"""Apply: carry out a plan, or refuse. It decides nothing."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from ckpt_migrate import __version__, manifest, storage
+from ckpt_migrate.errors import DriftError, ExecutionError, PlanError
+from ckpt_migrate.executor import batches, make_group, remaining_groups
+from ckpt_migrate.filestate import AS_CREATED, FileState
+from ckpt_migrate.identity import TEMPORARY_PREFIX, identify
+from ckpt_migrate.journal import LOG_FORMAT, SUFFIX, Journal
+from ckpt_migrate.operations import Change, Phase, WriteFile, order_moves
+from ckpt_migrate.plan.records import Action
+from ckpt_migrate.preflight import Task, find_problems, read_listing, read_manifest
+from ckpt_migrate.progress import SILENT
+from ckpt_migrate.reconcile import Goal, reconcile
+from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.recovery import commands, guard, log_sizes
+from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ckpt_migrate.history import History, LoggedItem
+    from ckpt_migrate.operations import Group, Operation
+    from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.progress import Progress
+    from ckpt_migrate.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyResult:
+    """What apply did, or would do.
+
+    Attributes:
+        log: Absolute path of the log; None for a dry run and when there was nothing to do.
+        renamed: Directories renamed by this plan, in all its runs.
+        repaired: Directories whose manifests were repaired, likewise.
+        skipped: Entries left alone.
+        operations: What was done (or would be), in order; file contents are left out.
+        was_continued: Whether an apply that was cut short was carried on.
+        is_dry_run: Whether nothing was changed.
+    """
+
+    log: str | None
+    renamed: int
+    repaired: int
+    skipped: int
+    operations: tuple[Operation, ...]
+    was_continued: bool = False
+    is_dry_run: bool = False
+
+
+def apply_plan(
+    plan: Plan,
+    recipe: Recipe,
+    *,
+    is_dry_run: bool = False,
+    progress: Progress = SILENT,
+    lock_timeout_s: float = 0.0,
+    on_wait: Callable[[str], None] | None = None,
+) -> ApplyResult:
+    """Do what a plan says, or refuse with every reason at once; carry on when its apply was cut short.
+
+    Args:
+        plan: The plan, validated.
+        recipe: The recipe that it was made with.
+        is_dry_run: Return the operations without making them; no byte and no time stamp changes.
+        progress: Watches the loops.
+        lock_timeout_s: How long to wait for another process at work on the same roots, seconds.
+        on_wait: Called once with a text for people when that wait lasts.
+
+    Raises:
+        PlanError: An entry cannot be carried out as it stands in the plan.
+        DriftError: The disk is not as planned; nothing was changed in this run.
+        PlanAppliedError: The plan was applied already.
+        UnfinishedError: Other work was cut short and must be ended first.
+        LockedError: Another process is at work.
+        JournalError: The log to be carried on is damaged.
+        ExecutionError: A change failed, or a signal asked to stop; the message says how to go on and undo.
+    """
+    run = _Apply(plan, recipe, progress)
+    if not run.tasks:
+        return run.result(None, (), was_continued=False, is_dry_run=is_dry_run)
+    history = run.find_history() if is_dry_run or run.lacks_state() else None
+    logs = log_sizes(run.folders)
+    if is_dry_run or run.lacks_state():
+        run.check(history)  # before the first thing is made, be it a log folder
+    if is_dry_run:
+        operations = tuple(operation for group in run.groups(history) for operation in group.operations())
+        return run.result(None, operations, was_continued=history is not None, is_dry_run=True)
+    is_checked = run.lacks_state()
+    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
+        if not is_checked or log_sizes(run.folders) != logs:
+            history = run.find_history()
+            run.check(history)
+        return run.execute(history)
+
+
+class _Apply:
+    def __init__(self, plan: Plan, recipe: Recipe, progress: Progress) -> None:
+        self.plan = plan
+        self.recipe = recipe
+        self.progress = progress
+        self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
+        self.tasks = _tasks(plan, recipe)
+        self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
+        self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """All folders whose logs and locks count."""
+        return state_folders({os.path.dirname(task.source) for task in self.tasks} | set(self.roots))
+
+    def lacks_state(self) -> bool:
+        return not all(os.path.isdir(os.path.join(root, STATE_DIRECTORY)) for root in self.roots)
+
+    def find_history(self) -> History | None:
+        return guard(self.folders, plan_digest=self.digest)
+
+    def check(self, history: History | None) -> None:
+        """Raise DriftError when anything speaks against going on."""
+        problems: list[str] = []
+        pending = _pending(history)
+        for finding in reconcile(pending, Goal.AFTER, tag=self.tag):
+            label = self.plan.entries[finding.logged.item].checkpoint
+            problems += [f"{label}: {finding.obstacle}"] if finding.obstacle else []
+            problems += finding.edited
+        vacated = [place for item in pending for place in item.places]
+        fresh = self._fresh(history)
+        problems += find_problems(fresh, self.recipe, roots=self.roots, vacated=vacated, progress=self.progress)
+        if problems:
+            raise DriftError(
+                "the plan cannot be applied as it stands; nothing was changed",
+                where=self.plan.path or None,
+                problems=tuple(problems),
+                remedy="Make a new plan, or set the action of these entries to skip.",
+            )
+
+    def groups(self, history: History | None) -> Iterator[Group]:
+        """Yield what is to be done; each group is looked at afresh just before it is made."""
+        number = 0
+        if history is not None:
+            number = history.next_group
+            findings = reconcile(_pending(history), Goal.AFTER, tag=f"{self.tag}-{number}")
+            changes = [finding.change for finding in findings if finding.change is not None]
+            for group in remaining_groups(changes, history, Phase.CONTINUE, tag=self.tag):
+                yield group
+                number = group.number + 1
+        units = order_moves(self._fresh(history))
+        for tasks in batches(self.progress.track(units, label="Applying", total=len(units))):
+            prepared = [[self._prepare(task, number) for task in unit] for unit in tasks]
+            yield make_group(number, Phase.APPLY, prepared, tag=self.tag)
+            number += 1
+
+    def execute(self, history: History | None) -> ApplyResult:
+        """Make the changes, logged."""
+        try:
+            journal = self._create_log() if history is None else Journal.reopen(history.contents)
+        except OSError as error:
+            what = f"the log cannot be written: {error.strerror}; nothing was changed"
+            raise ExecutionError(what, where=error.filename) from error
+        with journal:
+            root = os.path.dirname(os.path.dirname(journal.path))
+            phase = Phase.APPLY if history is None else Phase.CONTINUE
+            start = [begin_record(phase)]
+            if history is None:
+                start = [self._header(root), *start]
+            operations = run_groups(
+                self.groups(history),
+                journal,
+                root,
+                start=start,
+                end={"kind": "end"},
+                on_start=lambda: self._point_to(journal.path, root),
+                commands=commands(journal.path, self.plan.path),
+            )
+        return self.result(journal.path, operations, was_continued=history is not None, is_dry_run=False)
+
+    def result(
+        self, log: str | None, operations: tuple[Operation, ...], *, was_continued: bool, is_dry_run: bool
+    ) -> ApplyResult:
+        counts = self._counts()
+        return ApplyResult(
+            log, counts["rename"], counts["repair"], counts["skip"], operations, was_continued, is_dry_run
+        )
+
+    def _counts(self) -> dict[str, int]:
+        actions = [entry.action for entry in self.plan.entries]
+        return {action.value: actions.count(action) for action in Action}
+
+    def _fresh(self, history: History | None) -> list[Task]:
+        known = {} if history is None else history.items
+        return [task for task in self.tasks if task.item not in known]
+
+    def _prepare(self, task: Task, number: int) -> Change:
+        """Look at a directory and return what is to be done to it."""
+        files, is_as_planned = read_listing(task)
+        if not is_as_planned:
+            raise OSError(errno.ESTALE, "it was changed since it was checked", task.source)
+        found = os.stat(task.source, follow_symlinks=False)
+        subject = manifest.Subject(task.shown_target, task.name, task.run, self.recipe)
+        writes: list[WriteFile] = []
+        for position, template in enumerate(self.recipe.manifests):
+            before, content = read_manifest(os.path.join(task.source, template.name))
+            if content is not None and not manifest.find_faults(template, content, subject):
+                continue
+            text = manifest.render(template, subject, files)
+            data = manifest.compose(template, text, content)
+            staged = f"{self.tag}-{number}-{task.item}-{position}"
+            after = _new_state(data, before, found)
+            writes.append(WriteFile(task.item, task.target, template.name, staged, before, after))
+        names = {template.name for template in self.recipe.manifests}
+        identity = identify(task.source, files, ignored=names)
+        return Change(task.item, task.source, task.target, identity, found.st_mtime_ns, tuple(writes))
+
+    def _create_log(self) -> Journal:
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+        folder = os.path.join(self.roots[0], STATE_DIRECTORY)
+        journal = Journal.create(os.path.join(folder, f"{stamp}-{self.digest[:8]}{SUFFIX}"))
+        storage.sync_directory(folder)
+        return journal
+
+    def _header(self, root: str) -> dict[str, Any]:
+        return {
+            "kind": "header",
+            "format": LOG_FORMAT,
+            "tool": f"ckpt-migrate {__version__}",
+            "plan": self.digest,
+            "plan_path": os.path.abspath(self.plan.path) if self.plan.path else "",
+            "recipe": self.recipe.digest,
+            "created_s": int(time.time()),
+            "roots": [os.path.relpath(other, root) for other in self.roots],
+            "counts": self._counts(),
+        }
+
+    def _point_to(self, log: str, root: str) -> None:
+        """Leave a pointer to the log in every other root, so that an apply that is cut short is seen from there."""
+        for other in self.roots:
+            if other == root:
+                continue
+            folder = os.path.join(other, STATE_DIRECTORY)
+            path = os.path.join(folder, os.path.basename(log))
+            if os.path.lexists(path):
+                continue
+            with Journal.create(path) as pointer:
+                pointer.append([{"kind": "pointer", "format": LOG_FORMAT, "log": os.path.relpath(log, other)}])
+            storage.sync_directory(folder)
+
+
+def _pending(history: History | None) -> list[LoggedItem]:
+    return [] if history is None else [item for item in history.items.values() if not item.is_applied]
+
+
+def _new_state(data: bytes, before: FileState | None, directory: os.stat_result) -> FileState:
+    """Return a manifest to be written: as its predecessor in all but content and time.
+
+    A new one takes the directory's permissions for files. Its time is the directory's own: the time of the migration
+    would make an old checkpoint look new to whatever sorts by newest file, this tool included.
+    """
+    time_ns = directory.st_mtime_ns
+    if before is not None and not before.is_link:
+        return replace(before, data=data, atime_ns=time_ns, mtime_ns=time_ns)
+    mode = stat.S_IMODE(directory.st_mode) & 0o666
+    return FileState(
+        is_link=False, data=data, mode=mode, uid=AS_CREATED, gid=AS_CREATED, atime_ns=time_ns, mtime_ns=time_ns
+    )
+
+
+def _tasks(plan: Plan, recipe: Recipe) -> list[Task]:
+    tasks: list[Task] = []
+    problems: list[str] = []
+    for item, entry in enumerate(plan.entries):
+        if entry.action is Action.SKIP:
+            continue
+        run = plan.runs.get(entry.run_id or "")
+        target = plan.absolute(entry.target or "")
+        source = plan.absolute(entry.checkpoint)
+        name = recipe.target.parse(os.path.basename(target))
+        where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
+        if run is None or entry.fingerprint is None or name is None or name.uid != entry.run_id:
+            problems.append(f"{where}: lacks what {entry.action.value} needs (run, fingerprint or a fitting target)")
+        elif os.path.dirname(source) != os.path.dirname(target):
+            problems.append(f"{where}: its target lies in another folder")
+        elif (source == target) is (entry.action is Action.RENAME):
+            problems.append(f"{where}: {entry.action.value} does not fit the target {entry.target}")
+        else:
+            parent = os.path.realpath(os.path.dirname(source))
+            tasks.append(
+                Task(
+                    item=item,
+                    label=entry.checkpoint,
+                    root=os.path.realpath(plan.absolute(entry.root)),
+                    source=os.path.join(parent, os.path.basename(source)),
+                    target=os.path.join(parent, os.path.basename(target)),
+                    shown_target=target,
+                    name=name,
+                    run=run,
+                    fingerprint=entry.fingerprint,
+                )
+            )
+    if problems:
+        remedy = "Make a new plan; a person may edit only action and run_id."
+        raise PlanError(
+            "entries of the plan cannot be carried out",
+            where=plan.path or None,
+            problems=tuple(problems),
+            remedy=remedy,
+        )
+    return tasks

@@ -1,0 +1,287 @@
+"""Groups of changes, made so that a crash at any point loses nothing.
+
+The invariant: whatever differs from the state before the migration is in the log, on the disk, before it differs.
+From it follows the order in a group:
+
+1. intents into the log, synced;
+2. leftovers of a crash away, then renames;
+3. manifests under temporary names, synced, then each put in its place in one step;
+4. modification times put back, directories synced;
+5. the done mark, synced with the next group's intents: it says only that nothing needs to be looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ckpt_migrate import storage
+from ckpt_migrate.filestate import read_state
+from ckpt_migrate.operations import Change, Group, Phase, Rename, SetTimes, Sweep, WriteFile, order_moves, unit_renames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ckpt_migrate.filestate import FileState
+    from ckpt_migrate.history import History
+    from ckpt_migrate.journal import Journal
+    from ckpt_migrate.operations import Operation
+
+T = TypeVar("T")
+GROUP_SIZE = 256
+"""Directories whose intents are synced at once. Larger groups gain little (docs/safety.md has the figures) and make a
+first Ctrl-C wait longer."""
+ASIDE = "-old"
+"""Ending of the temporary name under which an old file lies while a new one takes its name in two steps."""
+
+
+class ChangeFailedError(Exception):
+    """A change could not be made; `operation` is which, the cause is the system's error."""
+
+    def __init__(self, operation: Operation | None, error: OSError) -> None:
+        super().__init__(str(error))
+        self.operation = operation
+        self.error = error
+
+
+class Executor:
+    """Makes groups of changes and logs them.
+
+    Attributes:
+        completed: Every operation that was done, in order, without file contents.
+    """
+
+    def __init__(self, journal: Journal, root: str) -> None:
+        self.completed: list[Operation] = []
+        self._journal = journal
+        self._root = root
+
+    def run(self, group: Group) -> None:
+        """Log a group, make its changes, mark it done.
+
+        Raises:
+            ChangeFailedError: One of them failed; those before it are done, those after it are not.
+        """
+        try:
+            self._journal.append(self._intents(group))
+        except OSError as error:
+            raise ChangeFailedError(None, error) from error
+        try:
+            self._change(group)
+        except ChangeFailedError:
+            with contextlib.suppress(OSError):
+                for times in group.times():
+                    _keep_time(times)
+            raise
+        try:
+            self._journal.append([{"kind": "done", "group": group.number}], is_synced=False)
+        except OSError as error:
+            raise ChangeFailedError(None, error) from error
+
+    def _intents(self, group: Group) -> Iterator[dict[str, Any]]:
+        via = {rename.item: rename.source for rename in group.renames}
+        for change in group.changes:
+            aside = via.get(change.item)
+            yield {
+                "kind": "intent",
+                "phase": group.phase.value,
+                "group": group.number,
+                "item": change.item,
+                "source": self._relative(change.source),
+                "target": self._relative(change.target),
+                "via": None if aside in {None, change.source} else self._relative(str(aside)),
+                "identity": change.identity.to_json(),
+                "mtime_ns": change.mtime_ns,
+                "files": [_file_record(file, group.phase) for file in change.files],
+            }
+        for folder in group.folders:
+            yield {
+                "kind": "folder",
+                "group": group.number,
+                "path": self._relative(folder.path),
+                "mtime_ns": folder.mtime_ns,
+            }
+
+    def _relative(self, path: str) -> str:
+        if path.startswith(f"{self._root}{os.sep}"):
+            return path[len(self._root) + 1 :]
+        return os.path.relpath(path, self._root)
+
+    def _change(self, group: Group) -> None:
+        operation: Operation | None = None
+        try:
+            for change in group.changes:
+                for operation in change.sweeps:
+                    _sweep(operation)
+                    self.completed.append(operation)
+            for operation in group.renames:
+                _rename(operation)
+                self.completed.append(operation)
+            files = [file for change in group.changes for file in change.files]
+            for operation in files:
+                if operation.after is not None:
+                    storage.stage_file(operation.staged_path, operation.after)
+            for operation in files:
+                if operation.after is not None:
+                    storage.sync_file(operation.staged_path)
+            for operation in files:
+                _publish(operation)
+                self.completed.append(_without_data(operation))
+            for operation in group.times():
+                _keep_time(operation)
+                self.completed.append(operation)
+            operation = None
+            for path in _touched(group):
+                storage.sync_directory(path)
+        except OSError as error:
+            raise ChangeFailedError(operation, error) from error
+
+
+def batches(units: Iterable[tuple[T, ...]]) -> Iterator[list[tuple[T, ...]]]:
+    """Yield units in lists of at least `GROUP_SIZE` members, the last one shorter; a unit is never split."""
+    batch: list[tuple[T, ...]] = []
+    size = 0
+    for unit in units:
+        batch.append(unit)
+        size += len(unit)
+        if size >= GROUP_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def make_group(
+    number: int,
+    phase: Phase,
+    units: Sequence[Sequence[Change]],
+    *,
+    tag: str,
+    folders: Mapping[str, int] | None = None,
+) -> Group:
+    """Return a group of these units; `tag` makes its temporary names unique.
+
+    `folders` holds times (ns) known from the log of directories whose own time a crash may have changed.
+
+    Raises:
+        OSError: A holding directory is gone.
+    """
+    changes = tuple(change for unit in units for change in unit)
+    renames = [
+        rename for position, unit in enumerate(units) for rename in unit_renames(unit, f"{tag}-{number}-{position}")
+    ]
+    known = {} if folders is None else folders
+    holding = dict.fromkeys(os.path.dirname(change.target) for change in changes)
+    times = [SetTimes(None, path, known[path] if path in known else os.stat(path).st_mtime_ns) for path in holding]
+    return Group(number, phase, changes, tuple(renames), tuple(times))
+
+
+def remaining_groups(changes: Sequence[Change], history: History, phase: Phase, *, tag: str) -> Iterator[Group]:
+    """Yield the groups that bring directories of a log to where they shall be.
+
+    The last one puts back the times of holding directories in which a crash left nothing else to do.
+    """
+    number = history.next_group
+    left = dict(history.folders)
+    for batch in batches(order_moves(changes)):
+        group = make_group(number, phase, batch, tag=tag, folders=left)
+        yield group
+        for folder in group.folders:
+            left.pop(folder.path, None)
+        number += 1
+    times = tuple(SetTimes(None, path, mtime_ns) for path, mtime_ns in left.items() if os.path.isdir(path))
+    if times:
+        yield Group(number, phase, (), (), times)
+
+
+def _touched(group: Group) -> list[str]:
+    """Return the directories whose names or times a group changes."""
+    inner = [c.target for c in group.changes if c.files or c.sweeps or c.source == c.target]
+    return [*inner, *(folder.path for folder in group.folders)]
+
+
+def _file_record(file: WriteFile, phase: Phase) -> dict[str, Any]:
+    record: dict[str, Any] = {"name": file.name, "staged": file.staged}
+    if phase is Phase.APPLY:  # later stretches of a log repeat what this one has said
+        record["before"] = None if file.before is None else file.before.to_json()
+        record["after"] = None if file.after is None else file.after.to_json()
+    return record
+
+
+def _sweep(operation: Sweep) -> None:
+    found = os.lstat(operation.path)
+    if stat.S_ISDIR(found.st_mode):
+        if not storage.remove_claim(operation.path):
+            raise FileExistsError(errno.EEXIST, "it was taken in the meantime", operation.path)
+    else:
+        storage.remove_file(operation.path)
+
+
+def _rename(operation: Rename) -> None:
+    storage.rename_noreplace(operation.source, operation.target)
+    if os.lstat(operation.target).st_ino != operation.inode:
+        # Somebody swapped the directory since it was looked at: what was moved was not meant.
+        storage.rename_noreplace(operation.target, operation.source)
+        raise FileExistsError(errno.EEXIST, "another directory has taken its place", operation.source)
+
+
+def _publish(operation: WriteFile) -> None:
+    if operation.before is None:
+        storage.rename_noreplace(operation.staged_path, operation.path)
+    elif operation.after is None:
+        _put_aside(operation, operation.staged_path)
+        storage.remove_file(operation.staged_path)
+    elif storage.exchange(operation.staged_path, operation.path):
+        if not operation.before.is_like(_state_or_none(operation.staged_path)):
+            storage.exchange(operation.staged_path, operation.path)
+            raise _edited(operation.path)
+        storage.remove_file(operation.staged_path)
+    else:
+        aside = f"{operation.staged_path}{ASIDE}"
+        _put_aside(operation, aside)
+        storage.rename_noreplace(operation.staged_path, operation.path)
+        storage.remove_file(aside)
+
+
+def _put_aside(operation: WriteFile, aside: str) -> None:
+    storage.rename_noreplace(operation.path, aside)
+    if operation.before is None or not operation.before.is_like(_state_or_none(aside)):
+        storage.rename_noreplace(aside, operation.path)
+        raise _edited(operation.path)
+
+
+def _state_or_none(path: str) -> FileState | None:
+    try:
+        return read_state(path)
+    except OSError:
+        return None  # no small file any more, so surely not the one that was read
+
+
+def _edited(path: str) -> OSError:
+    return FileExistsError(errno.EEXIST, "it was edited in the meantime", path)
+
+
+def _keep_time(operation: SetTimes) -> None:
+    found = os.stat(operation.path)
+    if found.st_mtime_ns == operation.mtime_ns:
+        return
+    if operation.item is None and not _may_set_times(found):
+        return
+    storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
+
+
+def _may_set_times(found: os.stat_result) -> bool:
+    """Say whether we may set the times of a folder that others own; only its owner may, in a shared one."""
+    user = getattr(os, "geteuid", lambda: 0)()
+    return user in {0, found.st_uid}
+
+
+def _without_data(operation: WriteFile) -> WriteFile:
+    before, after = (
+        None if state is None else replace(state, data=b"") for state in (operation.before, operation.after)
+    )
+    return replace(operation, before=before, after=after)

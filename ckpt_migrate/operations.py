@@ -1,0 +1,281 @@
+"""What apply and rollback do to a file system, as data that knows its reverse.
+
+An operation says what changes, not how: `storage` does it, `executor` brings it into a safe order. A new kind of
+change is a new class here, with `reverse`, `describe` and `symbol`, and its step in `executor`.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ckpt_migrate.filestate import FileState
+    from ckpt_migrate.identity import Identity
+
+
+class Phase(str, Enum):
+    """What a stretch of work, and of its log, belongs to."""
+
+    APPLY = "apply"
+    CONTINUE = "continue"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """A directory gets another name in the same parent.
+
+    Attributes:
+        item: The entry of the plan that it belongs to, counted from 0.
+        source: Absolute path before.
+        target: Absolute path after; a temporary name in the middle of a swap.
+        inode: Inode of the directory that is meant.
+    """
+
+    item: int
+    source: str
+    target: str
+    inode: int
+
+    @property
+    def symbol(self) -> str:
+        """The sign in front of its line."""
+        return "~"
+
+    def reverse(self) -> Rename:
+        """Return the operation that undoes it."""
+        return replace(self, source=self.target, target=self.source)
+
+    def describe(self) -> str:
+        """Return it as one line for people, without the symbol."""
+        return f"rename {self.source} -> {os.path.basename(self.target)}"
+
+
+@dataclass(frozen=True, slots=True)
+class WriteFile:
+    """A small file is made, replaced or removed as a whole.
+
+    Attributes:
+        item: The entry of the plan that it belongs to, counted from 0.
+        directory: Absolute path of its directory at that moment.
+        name: Its name there.
+        staged: Name, in the same directory, under which the new file is prepared and the old one is put aside.
+        before: What is there before; None for nothing.
+        after: What is there after; None for nothing.
+    """
+
+    item: int
+    directory: str
+    name: str
+    staged: str
+    before: FileState | None
+    after: FileState | None
+
+    @property
+    def path(self) -> str:
+        """Absolute path of the file."""
+        return os.path.join(self.directory, self.name)
+
+    @property
+    def staged_path(self) -> str:
+        """Absolute path under which it is prepared."""
+        return os.path.join(self.directory, self.staged)
+
+    @property
+    def symbol(self) -> str:
+        """The sign in front of its line."""
+        if self.before is None:
+            return "+"
+        return "-" if self.after is None else "~"
+
+    def reverse(self) -> WriteFile:
+        """Return the operation that undoes it."""
+        return replace(self, before=self.after, after=self.before)
+
+    def describe(self) -> str:
+        """Return it as one line for people, without the symbol."""
+        if self.after is None:
+            return f"remove {self.path}"
+        verb = "write" if self.before is None else "replace"
+        return f"{verb} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimes:
+    """A directory gets back the modification time that it had before the changes in it.
+
+    Attributes:
+        item: The entry of the plan whose directory it is; None for a directory that holds such directories.
+        path: Absolute path at that moment.
+        mtime_ns: Modification time, nanoseconds since 1970-01-01 UTC.
+    """
+
+    item: int | None
+    path: str
+    mtime_ns: int
+
+    @property
+    def symbol(self) -> str:
+        """The sign in front of its line."""
+        return "="
+
+    def reverse(self) -> SetTimes:
+        """Return itself: the time is that of before, whichever way one goes."""
+        return self
+
+    def describe(self) -> str:
+        """Return it as one line for people, without the symbol."""
+        moment = datetime.fromtimestamp(self.mtime_ns / 1_000_000_000, timezone.utc)
+        return f"keep time of {self.path} ({moment:%Y-%m-%d %H:%M:%S} UTC)"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A temporary file of ours that a crash left behind is removed.
+
+    Attributes:
+        item: The entry of the plan that it belongs to, counted from 0.
+        path: Absolute path at that moment.
+    """
+
+    item: int
+    path: str
+
+    @property
+    def symbol(self) -> str:
+        """The sign in front of its line."""
+        return "-"
+
+    def reverse(self) -> Sweep:
+        """Return itself: a leftover is never brought back."""
+        return self
+
+    def describe(self) -> str:
+        """Return it as one line for people, without the symbol."""
+        return f"remove leftover {self.path}"
+
+
+Operation: TypeAlias = "Sweep | Rename | WriteFile | SetTimes"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """All that is done to one checkpoint directory.
+
+    Attributes:
+        item: The entry of the plan, counted from 0.
+        source: Where the directory is now, absolute.
+        target: Where it will be; equal when it keeps its name.
+        identity: Who it is; `identity.inode` is its inode at present.
+        mtime_ns: The modification time that it shall have afterwards, nanoseconds since 1970-01-01 UTC.
+        files: Its manifests, written when it is at `target`.
+        sweeps: What a crash left behind, removed first.
+    """
+
+    item: int
+    source: str
+    target: str
+    identity: Identity
+    mtime_ns: int
+    files: tuple[WriteFile, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Changes that are logged together, then made.
+
+    Attributes:
+        number: Counted from 0 over the whole log.
+        phase: What it belongs to.
+        changes: What is done, by directory.
+        renames: Their renames in a safe order, over temporary names where needed.
+        folders: The times to be put back of the directories that hold them.
+    """
+
+    number: int
+    phase: Phase
+    changes: tuple[Change, ...]
+    renames: tuple[Rename, ...]
+    folders: tuple[SetTimes, ...]
+
+    def operations(self) -> tuple[Operation, ...]:
+        """Return everything that is done, in its order."""
+        return (
+            *(sweep for change in self.changes for sweep in change.sweeps),
+            *self.renames,
+            *(file for change in self.changes for file in change.files),
+            *self.times(),
+        )
+
+    def times(self) -> tuple[SetTimes, ...]:
+        """Return the times that are put back: of each changed directory, then of those that hold them."""
+        return (
+            *(SetTimes(change.item, change.target, change.mtime_ns) for change in self.changes),
+            *self.folders,
+        )
+
+
+class Moving(Protocol):
+    """Something that goes from one path to another."""
+
+    @property
+    def source(self) -> str:
+        """Absolute path before."""
+
+    @property
+    def target(self) -> str:
+        """Absolute path after."""
+
+
+M = TypeVar("M", bound=Moving)
+
+
+def order_moves(moving: Iterable[M]) -> list[tuple[M, ...]]:
+    """Return what moves in units that must stay together, each in an order in which no target is taken.
+
+    A unit is one move, a chain (A becomes B while B becomes C: B first), or a cycle. A cycle starts with the member
+    that `unit_renames` sends over a temporary name. Targets are distinct; the order of independent units is kept.
+    """
+    listed = list(moving)
+    by_source = {one.source: one for one in listed}
+    placed: set[str] = set()
+    units: list[tuple[M, ...]] = []
+    for one in listed:
+        if one.source in placed:
+            continue
+        chain = [one]
+        placed.add(one.source)
+        while chain[-1].target != chain[-1].source:
+            blocker = by_source.get(chain[-1].target)
+            if blocker is None or blocker.source in placed:
+                break
+            chain.append(blocker)
+            placed.add(blocker.source)
+        is_cycle = len(chain) > 1 and chain[-1].target == one.source
+        units.append((chain[0], *reversed(chain[1:])) if is_cycle else tuple(reversed(chain)))
+    return units
+
+
+def unit_renames(unit: Sequence[Change], temporary: str) -> list[Rename]:
+    """Return the renames of a unit of `order_moves`; `temporary` is a free name for a cycle's first directory."""
+    first = unit[0]
+    is_cycle = any(change.source == first.target for change in unit[1:])
+    if not is_cycle:
+        return [_rename(change, change.source, change.target) for change in unit if change.source != change.target]
+    aside = os.path.join(os.path.dirname(first.source), temporary)
+    return [
+        _rename(first, first.source, aside),
+        *(_rename(change, change.source, change.target) for change in unit[1:]),
+        _rename(first, aside, first.target),
+    ]
+
+
+def _rename(change: Change, source: str, target: str) -> Rename:
+    return Rename(change.item, source, target, change.identity.inode)

@@ -1,0 +1,197 @@
+"""Log against disk, one directory at a time: where it is, what it holds, and what is left to do.
+
+Nothing is replayed. For each directory of a log the wanted state is compared with the state found, and only the
+difference becomes a change; so continuing and undoing are the same thing with different goals, and both can be
+repeated at will.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.executor import ASIDE
+from ckpt_migrate.filestate import FileState, read_state
+from ckpt_migrate.identity import is_copy, is_same
+from ckpt_migrate.operations import Change, Sweep, WriteFile
+from ckpt_migrate.storage import CLAIM_MODE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ckpt_migrate.history import LoggedFile, LoggedItem
+
+
+class Goal(Enum):
+    """Which of the two states of the log is wanted."""
+
+    BEFORE = "before"
+    AFTER = "after"
+
+
+@dataclass(slots=True)
+class Finding:
+    """What was found of one directory, and what is to be done.
+
+    Attributes:
+        logged: The directory as logged.
+        place: Where it is; None when it is at none of its places.
+        change: What brings it to the goal; None when nothing does or it is there already.
+        edited: Manifests that a person changed since, and so stay, each with the reason.
+        obstacle: Why it cannot be brought to the goal.
+        is_missing: True when nothing is at its places.
+        is_occupied: True when something else has taken the name that it should get.
+    """
+
+    logged: LoggedItem
+    place: str | None = None
+    change: Change | None = None
+    edited: list[str] = field(default_factory=list)
+    obstacle: str | None = None
+    is_missing: bool = False
+    is_occupied: bool = False
+
+
+def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Finding]:
+    """Compare directories of a log with the disk; `tag` makes temporary names unique.
+
+    A change whose target is taken by something that does not move away itself becomes an obstacle.
+    """
+    findings = [_find(logged, goal, tag) for logged in items]
+    _block_occupied(findings)
+    return findings
+
+
+def _find(logged: LoggedItem, goal: Goal, tag: str) -> Finding:
+    finding = Finding(logged)
+    wanted = logged.source if goal is Goal.BEFORE else logged.target
+    place, is_by_content = _locate(logged)
+    if place is None:
+        taken = [path for path in logged.places if os.path.lexists(path)]
+        finding.is_missing = not taken
+        finding.obstacle = (
+            f"another directory or file is at {taken[-1]}" if taken else f"nothing is at {logged.places[-1]} any more"
+        )
+        return finding
+    finding.place = place
+    try:
+        found = os.lstat(place)
+    except OSError as error:
+        finding.obstacle = f"{place}: {error.strerror}"
+        return finding
+    identity = replace(logged.identity, inode=found.st_ino) if is_by_content else logged.identity
+    sweeps = _leftovers(logged, place, wanted, finding)
+    files = _files(logged, goal, place, tag, finding)
+    mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
+    if place != wanted or files or sweeps or mtime_ns != found.st_mtime_ns:
+        finding.change = Change(logged.item, place, wanted, identity, mtime_ns, files, sweeps)
+    return finding
+
+
+def _locate(logged: LoggedItem) -> tuple[str | None, bool]:
+    """Return where a directory is, and whether only its content told so."""
+    device = _device(logged)
+    for path in reversed(logged.places):
+        if is_same(path, logged.identity, device):
+            return path, False
+    for path in reversed(logged.places):
+        if is_copy(path, logged.identity, device, ignored=tuple(logged.files)):
+            return path, True
+    return None, False
+
+
+def _device(logged: LoggedItem) -> int:
+    try:
+        return os.stat(os.path.dirname(logged.source)).st_dev
+    except OSError:
+        return -1
+
+
+def _files(logged: LoggedItem, goal: Goal, place: str, tag: str, finding: Finding) -> tuple[WriteFile, ...]:
+    changes: list[WriteFile] = []
+    directory = logged.source if goal is Goal.BEFORE else logged.target
+    for number, (name, file) in enumerate(sorted(logged.files.items())):
+        wanted, other = (file.before, file.after) if goal is Goal.BEFORE else (file.after, file.before)
+        try:
+            found = read_state(os.path.join(place, name))
+        except OSError as error:
+            finding.edited.append(f"{os.path.join(place, name)}: {error.strerror}")
+            continue
+        if _alike(found, wanted):
+            continue
+        if not _alike(found, other) and found is not None:
+            finding.edited.append(f"{os.path.join(place, name)}: edited since")
+            continue
+        staged = f"{tag}-{logged.item}-{number}"
+        changes.append(WriteFile(logged.item, directory, name, staged, found, wanted))
+    return tuple(changes)
+
+
+def _alike(one: FileState | None, other: FileState | None) -> bool:
+    return one is other if one is None else one.is_like(other)
+
+
+def _leftovers(logged: LoggedItem, place: str, wanted: str, finding: Finding) -> tuple[Sweep, ...]:
+    """Return what a crash left behind of a directory whose last group was not finished."""
+    if logged.mtime_ns is None:
+        return ()
+    sweeps: list[Sweep] = []
+    if wanted != place and _is_claim(wanted):
+        sweeps.append(Sweep(logged.item, wanted))
+    for file in logged.files.values():
+        for name in (name for staged in file.staged for name in (staged, f"{staged}{ASIDE}")):
+            path = os.path.join(place, name)
+            try:
+                found = read_state(path)
+            except OSError as error:
+                finding.edited.append(f"{path}: {error.strerror}")
+                continue
+            if found is None:
+                continue
+            if _is_ours(found, file):
+                sweeps.append(Sweep(logged.item, path))
+            else:
+                finding.edited.append(f"{path}: holds an edit that was made while the migration was cut short")
+    return tuple(sweeps)
+
+
+def _is_ours(found: FileState, file: LoggedFile) -> bool:
+    """Say whether a temporary file holds what we meant to write, or the torn beginning of it."""
+    for state in (file.before, file.after):
+        if state is None:
+            continue
+        if found.is_like(state) or (not found.is_link and state.data.startswith(found.data.rstrip(b"\0"))):
+            return True
+    return False
+
+
+def _is_claim(path: str) -> bool:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == CLAIM_MODE
+
+
+def _block_occupied(findings: list[Finding]) -> None:
+    moving = {
+        finding.change.source: finding
+        for finding in findings
+        if finding.change is not None and finding.change.source != finding.change.target
+    }
+    is_settled = False
+    while not is_settled:
+        is_settled = True
+        for source, finding in list(moving.items()):
+            change = finding.change
+            if change is None or change.target in moving or any(s.path == change.target for s in change.sweeps):
+                continue
+            if os.path.lexists(change.target):
+                finding.obstacle = f"something else is at {change.target}"
+                finding.is_occupied = True
+                finding.change = None
+                del moving[source]
+                is_settled = False

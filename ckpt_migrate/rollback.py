@@ -1,0 +1,184 @@
+"""Rollback: bring back what a log says was changed, from the log and the disk alone.
+
+What cannot be brought back is left as it is and named; the rest is brought back all the same. A rollback can be
+repeated, after a crash and after its obstacles are out of the way.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.busy import files_open_for_writing
+from ckpt_migrate.errors import ExecutionError
+from ckpt_migrate.executor import remaining_groups
+from ckpt_migrate.history import LogState, load
+from ckpt_migrate.identity import TEMPORARY_PREFIX
+from ckpt_migrate.journal import Journal
+from ckpt_migrate.operations import Phase
+from ckpt_migrate.progress import SILENT
+from ckpt_migrate.reconcile import Finding, Goal, reconcile
+from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.recovery import guard, latest_log, renames_in_force
+from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from ckpt_migrate.history import History
+    from ckpt_migrate.operations import Group, Operation
+    from ckpt_migrate.progress import Progress
+
+__all__ = ["RollbackResult", "latest_log", "renames_in_force", "roll_back"]
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResult:
+    """What a rollback did, or would do.
+
+    Attributes:
+        log: Absolute path of the log.
+        restored: Original paths of the directories brought back in this run, manifests and times included.
+        unchanged: Original paths of those that were as before already.
+        missing: One line for each directory that is nowhere to be found.
+        occupied: One line for each whose old name something else has taken; it keeps its new name.
+        changed: One line for each that was replaced by something else, or is being written to.
+        edited: One line for each manifest that somebody edited since; it stays as it is.
+        damage: What could not be read of the log; what was recorded there is not brought back.
+        operations: What was done (or would be), in order; file contents are left out.
+        is_complete: Whether everything is as before the migration.
+        is_dry_run: Whether nothing was changed.
+    """
+
+    log: str
+    restored: tuple[str, ...]
+    unchanged: tuple[str, ...]
+    missing: tuple[str, ...]
+    occupied: tuple[str, ...]
+    changed: tuple[str, ...]
+    edited: tuple[str, ...]
+    damage: tuple[str, ...]
+    operations: tuple[Operation, ...]
+    is_complete: bool
+    is_dry_run: bool = False
+
+
+def roll_back(
+    log: str,
+    *,
+    is_dry_run: bool = False,
+    progress: Progress = SILENT,
+    lock_timeout_s: float = 0.0,
+    on_wait: Callable[[str], None] | None = None,
+) -> RollbackResult:
+    """Undo an apply, whole or cut short, as far as the disk allows.
+
+    Args:
+        log: Path of the log.
+        is_dry_run: Return the operations without making them; no byte and no time stamp changes.
+        progress: Watches the loops.
+        lock_timeout_s: How long to wait for another process at work on the same roots, seconds.
+        on_wait: Called once with a text for people when that wait lasts.
+
+    Raises:
+        JournalError: The file is no log, or nothing of it can be read.
+        UnfinishedError: Other work on these roots was cut short and must be ended first.
+        LockedError: Another process is at work.
+        ExecutionError: A change failed, or a signal asked to stop; the message says how to go on.
+    """
+    run = _Rollback(load(log), progress)
+    if is_dry_run:
+        run.check()
+        findings = run.look()
+        operations = tuple(operation for group in run.groups(findings) for operation in group.operations())
+        return run.result(findings, operations, is_dry_run=True)
+    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
+        run = _Rollback(load(log), progress)  # another process may have rolled it back while this one waited
+        run.check()
+        return run.execute()
+
+
+class _Rollback:
+    def __init__(self, history: History, progress: Progress) -> None:
+        self.history = history
+        self.progress = progress
+        self.roots = tuple(root for root in history.roots if os.path.isdir(os.path.join(root, STATE_DIRECTORY)))
+        self.folders = state_folders(set(self.roots))
+        self.is_done = history.state in {LogState.ROLLED_BACK, LogState.EMPTY}
+
+    def check(self) -> None:
+        guard(self.folders, plan_digest="", allowed=self.history.path)
+
+    def look(self) -> list[Finding]:
+        """Compare the log with the disk, last changed first."""
+        if self.is_done:
+            return []
+        items = [self.history.items[item] for item in sorted(self.history.items, reverse=True)]
+        tag = f"{TEMPORARY_PREFIX}{self.history.plan_digest[:8]}-{self.history.next_group}"
+        findings = reconcile(self.progress.track(items, label="Checking", total=len(items)), Goal.BEFORE, tag=tag)
+        places = [finding.place for finding in findings if finding.place is not None and finding.change is not None]
+        writers = files_open_for_writing(places)
+        for finding in findings:
+            if finding.place in writers:
+                finding.obstacle = f"{finding.place}: a file in it is open for writing ({writers[finding.place]})"
+                finding.change = None
+        return findings
+
+    def groups(self, findings: Iterable[Finding]) -> Iterator[Group]:
+        changes = [finding.change for finding in findings if finding.change is not None]
+        tag = f"{TEMPORARY_PREFIX}{self.history.plan_digest[:8]}"
+        groups = remaining_groups(changes, self.history, Phase.ROLLBACK, tag=tag)
+        yield from self.progress.track(groups, label="Rolling back")
+
+    def execute(self) -> RollbackResult:
+        findings = self.look()
+        if self.is_done:
+            return self.result(findings, (), is_dry_run=False)
+        path = self.history.path
+        try:
+            journal = Journal.reopen(self.history.contents)
+        except OSError as error:
+            what = f"the log cannot be written: {error.strerror}; nothing was changed"
+            raise ExecutionError(what, where=path) from error
+        outcome = self.result(findings, (), is_dry_run=False)
+        with journal:
+            operations = run_groups(
+                self.groups(findings),
+                journal,
+                self.history.root,
+                start=[begin_record(Phase.ROLLBACK)],
+                end={"kind": "end", "is_complete": outcome.is_complete},
+                commands=f"To go on: ckpt-migrate rollback {shlex.quote(path)}",
+            )
+        return self.result(findings, operations, is_dry_run=False)
+
+    def result(
+        self, findings: Iterable[Finding], operations: tuple[Operation, ...], *, is_dry_run: bool
+    ) -> RollbackResult:
+        listed = sorted(findings, key=lambda finding: finding.logged.source)
+        blocked = [finding for finding in listed if finding.obstacle is not None]
+        missing = tuple(_line(finding) for finding in blocked if finding.is_missing)
+        occupied = tuple(_line(finding) for finding in blocked if finding.is_occupied)
+        changed = tuple(_line(f) for f in blocked if not f.is_missing and not f.is_occupied)
+        edited = tuple(line for finding in listed for line in finding.edited)
+        damage = self.history.contents.damage
+        free = [finding for finding in listed if finding.obstacle is None]
+        return RollbackResult(
+            log=self.history.path,
+            restored=tuple(finding.logged.source for finding in free if finding.change is not None),
+            unchanged=tuple(finding.logged.source for finding in free if finding.change is None),
+            missing=missing,
+            occupied=occupied,
+            changed=changed,
+            edited=edited,
+            damage=damage,
+            operations=operations,
+            is_complete=not (blocked or edited or damage),
+            is_dry_run=is_dry_run,
+        )
+
+
+def _line(finding: Finding) -> str:
+    return f"{finding.logged.source}: {finding.obstacle}"

@@ -1,0 +1,161 @@
+"""A run of changes from its lock to its last record: what apply and rollback share."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ckpt_migrate import lock, storage
+from ckpt_migrate.errors import ExecutionError
+from ckpt_migrate.executor import ChangeFailedError, Executor
+from ckpt_migrate.interrupt import Interrupt, StopNow
+from ckpt_migrate.operations import Rename
+from ckpt_migrate.records import STATE_DIRECTORY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator
+
+    from ckpt_migrate.journal import Journal
+    from ckpt_migrate.operations import Group, Operation, Phase
+
+
+def state_folders(folders: Collection[str]) -> tuple[str, ...]:
+    """Return these folders and all above them that have a state directory, sorted.
+
+    A root may lie in another root of an earlier run: its logs and its lock count as well.
+    """
+    found: set[str] = set()
+    seen: set[str] = set()
+    for folder in folders:
+        path = folder
+        while path not in seen:
+            seen.add(path)
+            if os.path.isdir(os.path.join(path, STATE_DIRECTORY)):
+                found.add(path)
+            path = os.path.dirname(path)
+    return tuple(sorted(found))
+
+
+@contextmanager
+def hold_roots(
+    roots: Iterable[str],
+    folders: Iterable[str],
+    *,
+    timeout_s: float,
+    on_wait: Callable[[str], None] | None,
+) -> Iterator[None]:
+    """Hold the locks of the roots, and of the state directories around them that we may write in.
+
+    Raises:
+        ExecutionError: A state directory or lock file cannot be made.
+        LockedError: Another process is at work.
+    """
+    try:
+        for root in roots:
+            _make_state_directory(root)
+        others = [path for path in folders if os.access(os.path.join(path, STATE_DIRECTORY), os.W_OK)]
+        held = lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait)
+        held.__enter__()
+    except OSError as error:
+        what = f"the log folder or its lock cannot be made: {error.strerror}; no checkpoint was changed"
+        raise ExecutionError(what, where=error.filename) from error
+    with contextlib.ExitStack() as stack:
+        stack.push(held.__exit__)
+        yield
+
+
+def begin_record(phase: Phase) -> dict[str, Any]:
+    """Return the record that starts a stretch of a log."""
+    return {
+        "kind": "begin",
+        "phase": phase.value,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "at_s": int(time.time()),
+    }
+
+
+def run_groups(
+    groups: Iterable[Group],
+    journal: Journal,
+    root: str,
+    *,
+    start: list[dict[str, Any]],
+    end: dict[str, Any],
+    commands: str,
+    on_start: Callable[[], None] | None = None,
+) -> tuple[Operation, ...]:
+    """Make groups of changes one after another; stop between two of them when a signal asks for it.
+
+    Args:
+        groups: What is to be done.
+        journal: The log, open.
+        root: The root that the log lies in.
+        start: Records that start the stretch, synced before anything else.
+        end: Record that ends it.
+        commands: How to go on and how to undo, for messages.
+        on_start: Called between the first records and the first group.
+
+    Raises:
+        ExecutionError: A change failed or a signal came.
+    """
+    executor = Executor(journal, root)
+    with Interrupt() as interrupt:
+        try:
+            journal.append(start)
+            if on_start is not None:
+                on_start()
+            for group in groups:
+                executor.run(group)
+                if interrupt.asked is not None:
+                    break
+            else:
+                journal.append([end])
+                return tuple(executor.completed)
+            what = f"stopped by {interrupt.asked}"
+            kind = "stopped"
+        except StopNow as error:
+            raise _stopped(f"stopped at once by {interrupt.asked}", executor, journal, commands) from error
+        except ChangeFailedError as error:
+            what = _describe(error)
+            kind = "failed"
+        except OSError as error:
+            what = f"{error.filename or journal.path}: {error.strerror}"
+            kind = "failed"
+        with contextlib.suppress(OSError):
+            journal.append([{"kind": kind, "what": what}])
+    raise _stopped(what, executor, journal, commands)
+
+
+def _stopped(what: str, executor: Executor, journal: Journal, commands: str) -> ExecutionError:
+    done = len(executor.completed)
+    renamed = sum(isinstance(operation, Rename) for operation in executor.completed)
+    if done:
+        summary = f"{done} operations were done in this run before that, {renamed} of them renames; all are in the log"
+    else:
+        summary = "nothing was changed in this run"
+    return ExecutionError(what, where=journal.path, problems=(summary,), remedy=commands)
+
+
+def _describe(error: ChangeFailedError) -> str:
+    cause = error.error.strerror or str(error.error)
+    return (
+        f"the log cannot be written: {cause}" if error.operation is None else f"{error.operation.describe()}: {cause}"
+    )
+
+
+def _make_state_directory(root: str) -> None:
+    """Make a root's state directory, and put back the root's modification time, which that changes."""
+    path = os.path.join(root, STATE_DIRECTORY)
+    if os.path.isdir(path):
+        return
+    before = os.stat(root)
+    with contextlib.suppress(FileExistsError):
+        storage.make_directory(path)
+    with contextlib.suppress(PermissionError):  # a shared root that belongs to somebody else
+        storage.set_times(root, atime_ns=before.st_atime_ns, mtime_ns=before.st_mtime_ns)
+    storage.sync_directory(root)

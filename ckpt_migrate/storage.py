@@ -1,0 +1,281 @@
+"""Every change that this tool makes to a file system, one primitive each.
+
+Nothing else in the package writes. Each function does one durable step, raises `OSError` when it cannot, and never
+replaces something that it was not told to replace.
+
+How a rename refuses to replace:
+
+- Linux: `renameat2(RENAME_NOREPLACE)`; macOS: `renamex_np(RENAME_EXCL)`; Windows: its rename refuses by itself.
+- Where the file system answers that it cannot (NFS, many FUSE file systems), a directory's target name is claimed
+  first with `mkdir`, which refuses to replace by itself, and the rename then replaces that empty claim. A claim has
+  mode 000, so that one left behind by a crash is known for what it is. A newcomer that puts anything in the claim
+  makes the rename fail. A file's target name is claimed by `link`, which refuses to replace by itself too.
+- Where neither works, the target is looked at and then renamed onto. Between the two calls an empty directory or a
+  file that appears there would be lost; the window is some microseconds, and this is the only such window.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+import sys
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ckpt_migrate.filestate import FileState
+
+CLAIM_MODE = 0o000
+"""Mode of the empty directory that claims a target name where the file system lacks a refusing rename."""
+_AT_FDCWD = -100
+_NOREPLACE, _EXCHANGE = 1, 2
+_SWAP_MACOS, _EXCLUDE_MACOS = 2, 4
+_UNSUPPORTED = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+_TAKEN = {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR, errno.EISDIR}
+_NO_LINKS = {*_UNSUPPORTED, errno.EPERM, errno.EMLINK}
+
+
+def rename_noreplace(source: str, target: str) -> None:
+    """Rename a file, link or directory, never onto something.
+
+    Raises:
+        FileExistsError: Something is at `target`, be it an empty directory or a dangling link.
+    """
+    if sys.platform == "win32":
+        os.rename(source, target)
+    elif not _rename_with(_NOREPLACE, source, target):
+        _rename_claimed(source, target)
+
+
+def exchange(one: str, other: str) -> bool:
+    """Swap two names in one step; False, with nothing done, where the file system cannot."""
+    return sys.platform != "win32" and _rename_with(_EXCHANGE, one, other)
+
+
+def make_directory(path: str) -> None:
+    """Make one directory and see to it that it outlives a power cut.
+
+    Raises:
+        FileExistsError: Something is there already.
+    """
+    os.mkdir(path)
+    sync_directory(os.path.dirname(path))
+
+
+def stage_file(path: str, state: FileState) -> None:
+    """Write a new file (or make a new link) with its mode, owner, extended attributes and times; not synced yet.
+
+    Raises:
+        FileExistsError: Something is there already.
+    """
+    if state.is_link:
+        os.symlink(os.fsdecode(state.data), path)
+        os.utime(path, ns=(state.atime_ns, state.mtime_ns), follow_symlinks=False)
+        return
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o600)
+    try:
+        _write_all(handle, state.data)
+        _set_owner(handle, state)
+        if sys.platform != "win32":
+            os.fchmod(handle, state.mode)
+        if sys.platform == "linux":
+            for name, value in state.xattrs:
+                os.setxattr(handle, name, value)
+            # Starts the write-out now, so that the syncs that follow for a whole group wait once, not once a file.
+            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(handle)
+    os.utime(path, ns=(state.atime_ns, state.mtime_ns))
+
+
+def sync_file(path: str) -> None:
+    """Wait until a file's bytes are on the disk; links have none of their own."""
+    if os.path.islink(path):
+        return
+    handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def remove_file(path: str) -> None:
+    """Remove one file or link."""
+    os.unlink(path)
+
+
+def remove_claim(path: str) -> bool:
+    """Remove an empty directory that `rename_noreplace` left behind in a crash; False when it is none."""
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) != CLAIM_MODE:
+        return False
+    try:
+        os.rmdir(path)
+    except OSError as error:
+        if error.errno in _TAKEN:
+            return False
+        raise
+    return True
+
+
+def set_times(path: str, *, atime_ns: int, mtime_ns: int) -> None:
+    """Set the times of a directory, nanoseconds since 1970-01-01 UTC."""
+    os.utime(path, ns=(atime_ns, mtime_ns))
+
+
+def sync_directory(path: str) -> None:
+    """Wait until the names in a directory, and its times, are on the disk."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems have no such call for directories; their server orders the names itself.
+        if error.errno not in _UNSUPPORTED:
+            raise
+    finally:
+        os.close(handle)
+
+
+def open_log(path: str, *, is_new: bool) -> int:
+    """Open a log for appending; a new one must not be there yet."""
+    flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    return os.open(path, flags | os.O_CREAT | os.O_EXCL if is_new else flags, 0o644)
+
+
+def append(handle: int, data: bytes) -> None:
+    """Append bytes to an open log."""
+    _write_all(handle, data)
+
+
+def sync_log(handle: int) -> None:
+    """Wait until an open log's bytes are on the disk."""
+    if sys.platform == "linux":
+        os.fdatasync(handle)
+    else:
+        os.fsync(handle)
+
+
+def open_lock(path: str) -> int:
+    """Open a lock file for reading and writing, making it when there is none."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+
+
+def create_exclusively(path: str) -> int:
+    """Make a file that must not be there yet, open for writing.
+
+    Raises:
+        FileExistsError: Something is there already.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+
+
+def write_record(handle: int, data: bytes) -> None:
+    """Replace the whole content of an open small file; not synced."""
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    _write_all(handle, data)
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _set_owner(handle: int, state: FileState) -> None:
+    if sys.platform == "win32" or state.uid < 0:
+        return
+    found = os.fstat(handle)
+    if (found.st_uid, found.st_gid) != (state.uid, state.gid):
+        os.fchown(handle, state.uid, state.gid)
+
+
+@lru_cache(maxsize=1)
+def _renamer() -> Callable[[int, bytes, bytes], int] | None:
+    """Return the system's rename with flags, taking Linux' flag values; None when the C library has none."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if sys.platform == "darwin":
+        renamex = getattr(library, "renamex_np", None)
+        if renamex is None:
+            return None
+        flags_macos = {_NOREPLACE: _EXCLUDE_MACOS, _EXCHANGE: _SWAP_MACOS}
+        renamex.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint]
+        return lambda flag, one, other: int(renamex(one, other, flags_macos[flag]))
+    renameat2 = getattr(library, "renameat2", None)
+    if renameat2 is None:
+        return None
+    renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    return lambda flag, one, other: int(renameat2(_AT_FDCWD, one, _AT_FDCWD, other, flag))
+
+
+def _rename_with(flag: int, source: str, target: str) -> bool:
+    """Rename with a flag; False, with nothing done, where the system or the file system does not know it."""
+    renamer = _renamer()
+    if renamer is None:
+        return False
+    if renamer(flag, os.fsencode(source), os.fsencode(target)) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _UNSUPPORTED:
+        return False
+    raise OSError(number, os.strerror(number), source, None, target)
+
+
+def _rename_claimed(source: str, target: str) -> None:
+    if not stat.S_ISDIR(os.lstat(source).st_mode):
+        _rename_linked(source, target)
+        return
+    os.mkdir(target, CLAIM_MODE)
+    try:
+        os.rename(source, target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            os.rmdir(target)
+        if error.errno in {errno.EEXIST, errno.EPERM, errno.EACCES} and not os.path.lexists(target):
+            # Such file systems (some FUSE ones) do not rename onto an empty directory either.
+            _rename_looking(source, target)
+            return
+        raise
+
+
+def _rename_linked(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _rename_looking(source, target)
+        return
+    os.unlink(source)
+
+
+def _rename_looking(source: str, target: str) -> None:
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), source, None, target)
+    os.rename(source, target)
+
+
+def replace_file(path: str, data: bytes) -> None:
+    """Replace a file of the user's choice (a plan) as a whole: its old bytes or the new ones, never a part."""
+    target = os.path.realpath(path)
+    staged = f"{target}.{os.getpid()}.tmp"
+    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        try:
+            _write_all(handle, data)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(staged, target)
+    except OSError:
+        os.unlink(staged)
+        raise
+    sync_directory(os.path.dirname(target))
