@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.table import summary_line
+
+if TYPE_CHECKING:
+    from ckpt_migrate.apply import ApplyResult
 
 
 @click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")
@@ -64,5 +68,5 @@ def command(
     return 0
 
 
-def _counts(result: api.ApplyResult) -> str:
+def _counts(result: ApplyResult) -> str:
     return f"{result.renamed:,} renamed, {result.repaired:,} repaired, {result.skipped:,} skipped"

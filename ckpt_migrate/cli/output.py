@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.scan import printable
+from ckpt_migrate.inspection import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
