@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ckpt_migrate.matching.background import ParamIndex
-    from ckpt_migrate.matching.clock import FittedClock
     from ckpt_migrate.matching.model import Seen
     from ckpt_migrate.tracking.records import Run
 
@@ -28,10 +27,9 @@ MOST_BY_PARAMS = 20
 class CandidateIndex:
     """Indexes over all runs: by start, end, stamp in the name, and params."""
 
-    def __init__(self, runs: Iterable[Run], params: ParamIndex, clock: FittedClock) -> None:
+    def __init__(self, runs: Iterable[Run], params: ParamIndex) -> None:
         runs = list(runs)
         self._params = params
-        self._clock = clock
         self._starts = sorted((r.start_utc_ms / 1000, r.run_id) for r in runs if r.start_utc_ms is not None)
         self._ends = sorted((r.end_utc_ms / 1000, r.run_id) for r in runs if r.end_utc_ms is not None)
         self._named: defaultdict[datetime, list[str]] = defaultdict(list)
@@ -45,7 +43,7 @@ class CandidateIndex:
         """Return the ids of all candidates of a checkpoint, sorted."""
         found = {reference.run_id for reference in seen.references if reference.run_id in self._known}
         for instant in seen.instants:
-            found.update(_within(self._starts, instant - self._clock.lag_s, LARGEST_SKEW_S))
+            found.update(_within(self._starts, instant - seen.clock.lag_s, LARGEST_SKEW_S))
         for seconds in (-1, 0, 1):
             found.update(self._named.get(seen.local + timedelta(seconds=seconds), ()))
         if seen.newest_s is not None:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Scalar
 
@@ -119,6 +119,31 @@ def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], igno
         if not ignored.matches(key):
             out.setdefault(normalise_key(key), Value.of(value))
     return out
+
+
+def align_keys(logged: Mapping[str, Params], wanted: Collection[str]) -> dict[str, Params]:
+    """Return logged params under the keys that configs use, where a logger put something in front of them.
+
+    `hparams/optimizer/lr` becomes `optimizer/lr` when only that is a key of a config. A key that a run has as it is
+    always stays.
+    """
+    names: dict[str, str] = {}
+    for key in {key for params in logged.values() for key in params}:
+        tail = key
+        while tail not in wanted and "/" in tail:
+            tail = tail.partition("/")[2]
+        if tail in wanted and tail != key:
+            names[key] = tail
+    if not names:
+        return dict(logged)
+    return {
+        run_id: {**{names.get(key, key): value for key, value in params.items()}, **_kept(params, names)}
+        for run_id, params in logged.items()
+    }
+
+
+def _kept(params: Params, names: Mapping[str, str]) -> Params:
+    return {key: value for key, value in params.items() if key not in names}
 
 
 @dataclass(frozen=True, slots=True)

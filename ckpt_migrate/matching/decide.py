@@ -110,7 +110,7 @@ def _decide_one(case: Case, shared: _Shared) -> Verdict:
     ranked.sort(key=lambda candidate: (-candidate.confidence, candidate.run_id))
     shown = tuple(candidate for candidate in ranked if candidate.confidence >= LEAST_SHOWN)[:MOST_CANDIDATES]
     if not ranked:
-        return Verdict(case.checkpoint, Status.UNMATCHED, reason=_why_no_candidate(world))
+        return Verdict(case.checkpoint, Status.UNMATCHED, reason=_why_no_candidate(case))
     best = next(one for one in case.scores if one.run_id == ranked[0].run_id)
     why_not = _why_not(case, best, ranked, world)
     if why_not is None:
@@ -128,7 +128,9 @@ def _why_not(case: Case, best: Score, ranked: Sequence[RankedRun], world: World)
     if len(named) > 1:
         return f"references name {len(named)} different runs: {', '.join(named[:3])}"
     if best.odds < 1:
-        return "no run fits; the nearest candidates are listed" if world.clock.functions else _why_no_candidate(world)
+        return (
+            "no run fits; the nearest candidates are listed" if case.seen.clock.functions else _why_no_candidate(case)
+        )
     if ranked[0].confidence < THRESHOLD:
         return _why_unsure(case, best, world)
     is_named = best.run_id in named
@@ -159,8 +161,8 @@ def _why_unsure(case: Case, best: Score, world: World) -> str:
     return "one run fits, but a run like it that is no longer in the store, or another directory, would fit as well"
 
 
-def _why_no_candidate(world: World) -> str:
-    if not world.clock.functions:
+def _why_no_candidate(case: Case) -> str:
+    if not case.seen.clock.functions:
         return (
             "no run names it or has its params, and its time stamp could not be used because the time zone "
             "is not known (--timezone gives it)"

@@ -22,7 +22,7 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tup
     """
     shares = [
         Weight("reference", one.reference, _reference_words(one, seen)),
-        Weight("time", one.time, _time_words(seen, run, world)),
+        Weight("time", one.time, _time_words(seen, run)),
         Weight("mtime", one.mtime, _end_words(seen, run)),
         Weight("params", one.params, _param_words(one, seen, world)),
         Weight("metrics", one.metrics, one.metric_words),
@@ -54,14 +54,14 @@ def _reference_words(one: Score, seen: Seen) -> str:
     return f"{seen.references[0].words()}, of another run" if seen.references else ""
 
 
-def _time_words(seen: Seen, run: Run, world: World) -> str:
+def _time_words(seen: Seen, run: Run) -> str:
     difference = name_stamp_difference(seen, run)
     if difference is not None and abs(difference) <= 1:
         return f"the run's name has the directory's stamp, {_seconds(difference)} apart"
-    lag = best_lag(seen, run, world.clock)
+    lag = best_lag(seen, run)
     if lag is None:
         return ""
-    zone = world.clock.summary.timezone
+    zone = seen.clock.summary.timezone
     return f"the stamp, read in {zone}, is {_seconds(abs(lag))} {'after' if lag >= 0 else 'before'} the run's start"
 
 

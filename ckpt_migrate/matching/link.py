@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.background import ParamIndex, count_twins
 from ckpt_migrate.matching.candidates import CandidateIndex
 from ckpt_migrate.matching.clock import fit_clock
-from ckpt_migrate.matching.compare import KeyPatterns, comparable
+from ckpt_migrate.matching.compare import KeyPatterns, align_keys, comparable
 from ckpt_migrate.matching.decide import Case, decide
 from ckpt_migrate.matching.metrics import add_metrics
 from ckpt_migrate.matching.model import Score, Seen, World, key_difference, score
@@ -39,6 +40,8 @@ TWIN_WINDOW_SCALES = 5.0
 SHORTEST_TWIN_WINDOW_S = 5.0
 LONE_BITS = 6.0
 """A pair whose time evidence leads by this much, params aside, may teach how params behave."""
+FEWEST_FOR_OWN_CLOCK = 5
+"""Directories at run starts from which a folder's own clock is taken instead of that of all."""
 _RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"))
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -74,15 +77,11 @@ def link(
     linked = [c for c in eligible if c.uid in runs]
     open_ones = [c for c in eligible if c.uid not in runs]
     references = find_references(open_ones, evidence, store, runs.keys(), recipe)
-    clock = fit_clock(
-        [c.name.local_time for c in eligible if c.name is not None],
-        sorted(run.start_utc_ms / 1000 for run in runs.values() if run.start_utc_ms is not None),
-        _anchors(eligible, references, runs),
-        timezone_name=timezone,
-    )
-    seen = _see(open_ones, evidence, references, clock, recipe)
+    anchors = _anchors(eligible, references, runs)
+    clock, clocks = _fit_clocks(eligible, runs.values(), anchors, timezone)
+    seen = _see(open_ones, evidence, references, clocks, recipe)
     world = _world(seen, runs, store, recipe, clock)
-    finder = CandidateIndex(runs.values(), world.index, clock)
+    finder = CandidateIndex(runs.values(), world.index)
     candidates = {path: finder.find(one) for path, one in seen.items()}
     first = {path: _scores(one, candidates[path], runs, world) for path, one in seen.items()}
     world, drifting = _learn_differences(seen, first, world)
@@ -100,6 +99,30 @@ def link(
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
     return Matching(clock.summary, tuple(verdicts), expected)
+
+
+def _fit_clocks(
+    checkpoints: Sequence[Checkpoint], runs: Iterable[Run], anchors: Mapping[datetime, float], timezone: str | None
+) -> tuple[FittedClock, dict[str, FittedClock]]:
+    """Fit one clock to all checkpoints, and to each folder its own where its data suffice, by folder.
+
+    A folder is written by one host more often than a whole root is, and hosts differ in zone and skew.
+    """
+    starts_s = sorted(run.start_utc_ms / 1000 for run in runs if run.start_utc_ms is not None)
+    stamps: defaultdict[str, list[datetime]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        if checkpoint.name is not None:
+            stamps[os.path.dirname(checkpoint.path)].append(checkpoint.name.local_time)
+    every = [stamp for found in stamps.values() for stamp in found]
+    whole = fit_clock(every, starts_s, anchors, timezone_name=timezone)
+    clocks = dict.fromkeys(stamps, whole)
+    if len(stamps) > 1:
+        for folder, found in stamps.items():
+            own = {stamp: anchors[stamp] for stamp in found if stamp in anchors}
+            clock = fit_clock(found, starts_s, own, timezone_name=timezone)
+            if clock.summary.is_decisive and clock.summary.directories >= FEWEST_FOR_OWN_CLOCK:
+                clocks[folder] = clock
+    return whole, clocks
 
 
 def _anchors(
@@ -122,7 +145,7 @@ def _see(
     checkpoints: Sequence[Checkpoint],
     evidence: Mapping[str, Evidence],
     references: Mapping[str, tuple[Reference, ...]],
-    clock: FittedClock,
+    clocks: Mapping[str, FittedClock],
     recipe: Recipe,
 ) -> dict[str, Seen]:
     ignored = KeyPatterns((*recipe.ignored_params, *recipe.other_run_keys))
@@ -132,10 +155,12 @@ def _see(
         if checkpoint.name is None:
             continue
         facts = evidence.get(checkpoint.path, Evidence()).facts
+        clock = clocks[os.path.dirname(checkpoint.path)]
         instants = clock.instants(checkpoint.name.local_time)
         written = newest.get(checkpoint.path)
         seen[checkpoint.path] = Seen(
             local=checkpoint.name.local_time,
+            clock=clock,
             instants=instants,
             newest_s=None if written is None or (instants and written < min(instants) - 60) else written,
             config=comparable([(f.key, f.value) for f in facts if f.kind is FactKind.PARAM], ignored),
@@ -161,6 +186,7 @@ def _world(
     ignored = KeyPatterns((*recipe.ignored_params, *recipe.other_run_keys))
     params: dict[str, Params] = {run_id: {} for run_id in runs}
     params |= {run_id: comparable(details.params, ignored) for run_id, details in store.details(runs.keys()).items()}
+    params = align_keys(params, {key for one in seen.values() for key in one.config})
     keys = sorted({key for one in seen.values() for key in one.config})
     window_s = max(SHORTEST_TWIN_WINDOW_S, TWIN_WINDOW_SCALES * clock.scale_s)
     return World(

@@ -70,6 +70,7 @@ class Seen:
 
     Attributes:
         local: The stamp as naive local time.
+        clock: The clock that wrote it.
         instants: UTC seconds that the stamp may mean; empty while the clock is undecided.
         newest_s: UTC seconds of its newest own file; None when times cannot be trusted.
         config: Its params.
@@ -78,6 +79,7 @@ class Seen:
     """
 
     local: datetime
+    clock: FittedClock
     instants: tuple[float, ...]
     newest_s: float | None
     config: Params
@@ -90,7 +92,7 @@ class World:
     """What all pairs share; times in UTC seconds since 1970.
 
     Attributes:
-        clock: The fitted clock.
+        clock: The clock of all checkpoints together.
         starts_s: Starts of all runs, ascending.
         run_total: How many runs there are.
         index: Counts of param values.
@@ -174,11 +176,11 @@ def _reference_bits(references: Iterable[Reference], run_id: str) -> float:
     return REFERENCE_BITS if run_id in named else -REFERENCE_BITS
 
 
-def best_lag(seen: Seen, run: Run, clock: FittedClock) -> float | None:
+def best_lag(seen: Seen, run: Run) -> float | None:
     """Return the lag of stamp after start, seconds, by the likeliest instant; None when there is none."""
     if run.start_utc_ms is None or not seen.instants:
         return None
-    return min((at - run.start_utc_ms / 1000 for at in seen.instants), key=lambda lag: abs(lag - clock.lag_s))
+    return min((at - run.start_utc_ms / 1000 for at in seen.instants), key=lambda lag: abs(lag - seen.clock.lag_s))
 
 
 def name_stamp_difference(seen: Seen, run: Run) -> float | None:
@@ -213,10 +215,10 @@ def _time_bits(seen: Seen, run: Run, world: World) -> float:
     if difference is not None and abs(difference) <= 1:
         share = NAME_STAMP_NEAR if difference else NAME_STAMP_EXACT
         return math.log2(share * world.run_total / rate)
-    lag = best_lag(seen, run, world.clock)
+    lag = best_lag(seen, run)
     if lag is None:
         return 0.0
-    density = lag_density(lag, world.clock.lag_s, world.clock.scale_s)
+    density = lag_density(lag, seen.clock.lag_s, seen.clock.scale_s)
     start, end = run.start_utc_ms / 1000, (run.end_utc_ms or 0) / 1000
     if any(start <= at <= end for at in seen.instants):
         density += FURTHER_CHECKPOINT / max(end - start, 1.0)
@@ -227,15 +229,18 @@ def _time_bits(seen: Seen, run: Run, world: World) -> float:
 def _end_bits(seen: Seen, run: Run, world: World) -> float:
     """Return log2 of how much better the newest file's time fits this run's end than it fits any run's.
 
-    Against a known stamp the background is the spread of durations (log-uniform); without one, it is the rate of
+    A host whose clock is off writes stamps and files alike, so the end is looked for by both clocks. Against a known
+    stamp the background is the spread of durations (log-uniform); without one, it is the rate of
     runs over the whole range.
     """
     if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
         return 0.0
     start, end = run.start_utc_ms / 1000, run.end_utc_ms / 1000
-    lag = seen.newest_s - end
     span = max(world.starts_s[-1] - world.starts_s[0], 86400.0)
-    density = END_SHARE * math.exp(-abs(lag) / END_SCALE_S) / (2 * END_SCALE_S) + ANYWHEN_SHARE / span
+    skew = seen.clock.lag_s if abs(seen.clock.lag_s) > 2 * END_SCALE_S else 0.0
+    lags = (seen.newest_s - end, seen.newest_s - skew - end)
+    peaks = [math.exp(-abs(lag) / END_SCALE_S) / (2 * END_SCALE_S) for lag in lags]
+    density = END_SHARE * sum(peaks) / len(peaks) + ANYWHEN_SHARE / span
     if start - END_SCALE_S <= seen.newest_s <= end + END_SCALE_S:
         density += INSIDE_SHARE / max(end - start, 2 * END_SCALE_S)
     if seen.instants:
