@@ -8,38 +8,37 @@ stores of 0.x and loses the runs of an experiment whose own `meta.yaml` is gone.
 from __future__ import annotations
 
 import os
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckpt_migrate.errors import StoreError, StoreNotFoundError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.tracking import meta_yaml
 from ckpt_migrate.tracking.artifacts import ArtifactPlaces, list_artifacts
-from ckpt_migrate.tracking.key_files import TooLargeError, read_bounded, read_keys
-from ckpt_migrate.tracking.metric_lines import all_points, count_malformed, last_point
+from ckpt_migrate.tracking.key_files import TooLargeError, read_bounded
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.preference import preference
-from ckpt_migrate.tracking.records import Mention, Run, RunDetails
+from ckpt_migrate.tracking.processes import map_batches, usable_processors
+from ckpt_migrate.tracking.records import Mention, Run
 from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG, status_name, utc_ms
+from ckpt_migrate.tracking.run_folder import MAX_VALUE_BYTES, RunFolder, unpack
 from ckpt_migrate.tracking.uri import mask_credentials
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, StoreWarning
+    from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, RunDetails, StoreWarning
+    from ckpt_migrate.tracking.run_folder import PackedDetails
 
 TRASH = ".trash"
 META = "meta.yaml"
-MAX_VALUE_BYTES = 1 << 20
-"""Longest param or tag that is read; MLflow's own limits are 6,000 and 8,000 characters."""
-MAX_METRIC_BYTES = 256 << 20
-"""Longest metric file that is read, about seven million points."""
-
 _RUN_FOLDERS = ("params", "metrics", "tags")
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})  # in an experiment's folder, beside the runs
-_SHORT_VALUE = 64
+_BATCH = 250  # runs read at once by one process
+
+_Result = TypeVar("_Result")
+_Warnings: TypeAlias = "list[tuple[str, str]]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,6 @@ class _Experiment:
     experiment_id: str
     name: str
     is_deleted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where runs of one kind lie; `is_0x` when MLflow 0.x wrote them, which ended params with a newline."""
-
-    folder: str
-    is_0x: bool
 
 
 def is_file_store(folder: str) -> bool:
@@ -105,7 +96,7 @@ class FileRunStore:
         self._uri = mask_credentials(uri)
         self._passed_over = PassedOver()
         self._runs: tuple[Run, ...] | None = None
-        self._places: dict[str, _Place] = {}
+        self._folders: dict[str, RunFolder] = {}
 
     @property
     def uri(self) -> str:
@@ -121,75 +112,85 @@ class FileRunStore:
         """Return every run, deleted ones too, sorted by run id; the folder is walked once."""
         if self._runs is None:
             found: dict[str, Run] = {}
-            places: dict[str, _Place] = {}
+            folders: dict[str, RunFolder] = {}
             for experiment in self._experiments():
-                for run, place in self._runs_of(experiment):
+                for run, folder in self._runs_of(experiment):
                     other = found.get(run.run_id)
                     if other is not None:
-                        where = os.path.join(experiment.folder, run.run_id)
-                        self._passed_over.add(where, "this run lies in the store twice; the better one counts")
+                        self._passed_over.add(folder.path, "this run lies in the store twice; the better one counts")
                     if other is None or preference(run) > preference(other):
                         found[run.run_id] = run
-                        places[run.run_id] = place
-            self._places = places
+                        folders[run.run_id] = folder
+            self._folders = folders
             self._runs = tuple(found[run_id] for run_id in sorted(found))
         return self._runs
 
     def details(self, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
         """Return params, tags and last metrics of these runs; unknown ids are left out."""
         self.runs()
-        known: dict[str, str] = {}  # values repeat from run to run; one copy of each serves all
-        found: dict[str, RunDetails] = {}
-        for run_id in sorted(set(run_ids)):
-            place = self._places.get(run_id)
-            if place is not None:
-                folder = f"{place.folder}/{run_id}"
-                found[run_id] = RunDetails(
-                    params=self._texts(folder, "params", known, is_0x=place.is_0x),
-                    tags=self._texts(folder, "tags", known),
-                    metrics=self._last_points(folder),
-                )
-        return found
+        folders = [self._folders[run_id] for run_id in sorted(set(run_ids)) if run_id in self._folders]
+
+        def read(batch: Sequence[RunFolder]) -> tuple[list[PackedDetails], _Warnings]:
+            known: dict[str, str] = {}
+            passed_over = PassedOver()
+            packed = [folder.packed_details(passed_over, known) for folder in batch]
+            return packed, passed_over.pairs()
+
+        packed = self._read(read, folders)
+        return {folder.run_id: unpack(details) for folder, details in zip(folders, packed, strict=True)}
 
     def mentions(self, pattern: re.Pattern[str]) -> Iterator[Mention]:
         """Yield every run name, param value and tag value in which `pattern` is found, sorted by run id."""
-        for run in self.runs():
-            if run.name and pattern.search(run.name):
+        runs = self.runs()
+
+        def read(batch: Sequence[RunFolder]) -> tuple[list[list[tuple[str, str]]], _Warnings]:
+            passed_over = PassedOver()
+            hits = []
+            for folder in batch:
+                of_run = []
+                for kind in ("params", "tags"):
+                    for key, text in folder.texts(kind, passed_over, {}).items():
+                        if pattern.search(text):
+                            of_run.append((f"{kind[:-1]} {key}", text))
+                hits.append(of_run)
+            return hits, passed_over.pairs()
+
+        folders = [self._folders[run.run_id] for run in runs]
+        for run, hits in zip(runs, self._read(read, folders), strict=True):
+            if pattern.search(run.name):
                 yield Mention(run.run_id, "run name", run.name)
-            place = self._places[run.run_id]
-            folder = f"{place.folder}/{run.run_id}"
-            for kind, is_0x in (("params", place.is_0x), ("tags", False)):
-                texts = self._texts(folder, kind, {}, is_0x=is_0x)
-                for key in sorted(texts):
-                    if pattern.search(texts[key]):
-                        yield Mention(run.run_id, f"{kind[:-1]} {key}", texts[key])
+            for place, text in hits:
+                yield Mention(run.run_id, place, text)
 
     def metric_histories(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
         """Return every logged point of every metric of a run, sorted by step, then time."""
         self.runs()
-        place = self._places.get(run_id)
-        if place is None:
-            return {}
-        folder = f"{place.folder}/{run_id}/metrics"
-        found = {}
-        for key, data in sorted(read_keys(folder, MAX_METRIC_BYTES, self._passed_over)):
-            if malformed := count_malformed(data):
-                self._passed_over.add(f"{folder}/{key}", f"{malformed} malformed lines")
-            if points := all_points(data):
-                found[key] = points
-        return found
+        folder = self._folders.get(run_id)
+        return {} if folder is None else folder.histories(self._passed_over)
 
     def artifact_files(self, run_id: str) -> Sequence[ArtifactFile]:
         """Return the files among a run's artifacts, sorted by path; empty when they are out of reach."""
         run = next((run for run in self.runs() if run.run_id == run_id), None)
         if run is None:
             return ()
-        inside = f"{self._places[run_id].folder}/{run_id}/artifacts"
+        inside = f"{self._folders[run_id].path}/artifacts"
         places = ArtifactPlaces(inside=(inside,), beside=os.path.dirname(os.path.abspath(self._folder)))
         return list_artifacts(run, places, self._passed_over)
 
     def close(self) -> None:
         """Release nothing: no file is held open."""
+
+    def _read(
+        self,
+        read: Callable[[Sequence[RunFolder]], tuple[list[_Result], _Warnings]],
+        folders: Sequence[RunFolder],
+    ) -> Iterator[_Result]:
+        """Yield what `read` finds in each folder, in order, noting what it passed over."""
+        batches = [folders[start : start + _BATCH] for start in range(0, len(folders), _BATCH)]
+        for results, warnings in map_batches(read, batches, usable_processors()):
+            for where, what in warnings:
+                self._passed_over.add(where, what)
+            yield from results
 
     def _experiments(self) -> Iterator[_Experiment]:
         """Yield the experiments, deleted ones too, in a fixed order."""
@@ -233,8 +234,7 @@ class FileRunStore:
                 remedy="Give this user permission to read it, then run the command again; nothing was changed.",
             ) from error
 
-    def _runs_of(self, experiment: _Experiment) -> Iterator[tuple[Run, _Place]]:
-        places = {is_0x: _Place(experiment.folder, is_0x) for is_0x in (False, True)}
+    def _runs_of(self, experiment: _Experiment) -> Iterator[tuple[Run, RunFolder]]:
         for name in self._list(experiment.folder):
             if name in _RESERVED:
                 continue
@@ -259,7 +259,8 @@ class FileRunStore:
                 continue
             run = self._run(fields, name, experiment)
             if run is not None:
-                yield run, places["run_id" not in fields and "lifecycle_stage" not in fields]
+                is_0x = "run_id" not in fields and "lifecycle_stage" not in fields
+                yield run, RunFolder(experiment.folder, name, is_0x)
 
     def _check_other(self, folder: str, name: str) -> None:
         """Note a folder that holds a run's meta.yaml under a name that is no run id."""
@@ -299,29 +300,3 @@ class FileRunStore:
         except OSError:
             return ""
         return data.decode("utf-8", "replace")
-
-    def _texts(self, folder: str, kind: str, known: dict[str, str], *, is_0x: bool = False) -> dict[str, str]:
-        found = {}
-        path = f"{folder}/{kind}"
-        for key, data in read_keys(path, MAX_VALUE_BYTES, self._passed_over):
-            try:
-                text = data.decode("utf-8")
-                key.encode("utf-8")
-            except UnicodeError:
-                self._passed_over.add(f"{path}/{key}", "not UTF-8")
-                continue
-            if is_0x and text.endswith("\n"):
-                text = text[:-1]
-            found[sys.intern(key)] = known.setdefault(text, text) if len(text) <= _SHORT_VALUE else text
-        return found
-
-    def _last_points(self, folder: str) -> dict[str, MetricPoint]:
-        found = {}
-        path = f"{folder}/metrics"
-        for key, data in read_keys(path, MAX_METRIC_BYTES, self._passed_over):
-            point = last_point(data)
-            if point is None:
-                self._passed_over.add(f"{path}/{key}", "holds no metric value")
-            else:
-                found[sys.intern(key)] = point
-        return found

@@ -7,15 +7,15 @@ to folders are not followed, and nothing but regular files is opened.
 from __future__ import annotations
 
 import os
+import stat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ckpt_migrate.tracking.passed_over import PassedOver
 
 _FIRST_READ = 4096
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # non-blocking: a named pipe must not hang the reader
+_FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _MAX_DEPTH = 64
 
 
@@ -24,64 +24,101 @@ class TooLargeError(OSError):
 
 
 def read_bounded(path: str, limit: int) -> bytes:
-    """Return the bytes of a file.
+    """Return the bytes of a regular file.
 
     Raises:
         TooLargeError: It is longer than `limit` bytes.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is no regular file.
     """
     file = os.open(path, _FLAGS)
     try:
-        data = os.read(file, _FIRST_READ)
-        if len(data) < _FIRST_READ:
-            return data
-        parts, size = [data], len(data)
-        while size <= limit:
-            data = os.read(file, min(1 << 20, limit + 1 - size))
-            if not data:
-                return b"".join(parts)
-            parts.append(data)
-            size += len(data)
+        return _read_rest(file, os.read(file, _FIRST_READ), limit)
     finally:
         os.close(file)
-    raise TooLargeError(f"longer than {limit} bytes")
 
 
-def read_keys(folder: str, limit: int, passed_over: PassedOver) -> Iterator[tuple[str, bytes]]:
-    """Yield each key below a folder with its file's bytes; nothing when there is no such folder.
+def read_keys(folder: str, limit: int, passed_over: PassedOver) -> list[tuple[str, bytes]]:
+    """Return each key below a folder with its file's bytes, in any order; nothing when there is no such folder.
 
     Args:
         folder: `params`, `tags` or `metrics` of a run.
         limit: Longest file read, bytes; longer ones are passed over.
         passed_over: Takes what could not be read.
     """
-    yield from _read_keys(folder, "", limit, passed_over, 0)
-
-
-def _read_keys(
-    folder: str, prefix: str, limit: int, passed_over: PassedOver, depth: int
-) -> Iterator[tuple[str, bytes]]:
-    try:
-        with os.scandir(folder) as entries:
-            found = list(entries)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        passed_over.add(folder, f"cannot be listed ({error.strerror})")
-        return
-    for entry in found:
+    found: list[tuple[str, bytes]] = []
+    subfolders = [""]
+    for prefix in subfolders:  # grows while it is walked
+        path = f"{folder}/{prefix}" if prefix else folder
         try:
-            if entry.is_file():
-                yield prefix + entry.name, read_bounded(entry.path, limit)
-            elif not entry.is_dir(follow_symlinks=False):
-                passed_over.add(entry.path, "neither a file nor a folder")
-            elif depth >= _MAX_DEPTH:
-                passed_over.add(entry.path, "nested too deeply")
-            else:
-                yield from _read_keys(entry.path, f"{prefix}{entry.name}/", limit, passed_over, depth + 1)
-        except TooLargeError as error:
-            passed_over.add(entry.path, str(error))
+            opened = os.open(path, _FOLDER_FLAGS)
         except FileNotFoundError:
-            passed_over.add(entry.path, "vanished while the store was read")
+            continue
         except OSError as error:
-            passed_over.add(entry.path, f"cannot be read ({error.strerror})")
+            passed_over.add(path, f"cannot be listed ({error.strerror})")
+            continue
+        try:
+            names = os.listdir(opened)
+            subfolders += _read_folder(
+                opened, names, prefix=prefix, limit=limit, found=found, folder=folder, passed_over=passed_over
+            )
+        except OSError as error:
+            passed_over.add(path, f"cannot be listed ({error.strerror})")
+        finally:
+            os.close(opened)
+    return found
+
+
+def _read_folder(
+    opened: int,
+    names: list[str],
+    *,
+    prefix: str,
+    limit: int,
+    found: list[tuple[str, bytes]],
+    folder: str,
+    passed_over: PassedOver,
+) -> list[str]:
+    """Read the files of one folder into `found`; return the prefixes of its subfolders.
+
+    This loop is the time that reading a file store takes, which is why nothing in it is a call of our own.
+    """
+    subfolders = []
+    for name in names:
+        try:
+            # Relative to the open folder: the kernel then looks up one name, not the whole path.
+            file = os.open(name, _FLAGS, dir_fd=opened)
+            try:
+                data = os.read(file, _FIRST_READ)
+                if not 0 < len(data) < _FIRST_READ:
+                    data = _read_rest(file, data, limit)
+            finally:
+                os.close(file)
+        except IsADirectoryError:
+            if stat.S_ISLNK(os.stat(name, dir_fd=opened, follow_symlinks=False).st_mode):
+                passed_over.add(f"{folder}/{prefix}{name}", "a link to a folder is not followed")
+            elif prefix.count("/") >= _MAX_DEPTH:
+                passed_over.add(f"{folder}/{prefix}{name}", "nested too deeply")
+            else:
+                subfolders.append(f"{prefix}{name}/")
+        except OSError as error:
+            passed_over.add(f"{folder}/{prefix}{name}", f"cannot be read ({error.strerror or error})")
+        else:
+            found.append((prefix + name, data))
+    return subfolders
+
+
+def _read_rest(file: int, data: bytes, limit: int) -> bytes:
+    """Return the whole file after a first read that may not have been all of it."""
+    if not data:
+        # Also what a pipe without a writer or a device says; only of a file it means empty.
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise OSError("no regular file")
+        return data
+    parts, size = [data], len(data)
+    while size <= limit:
+        data = os.read(file, min(1 << 20, limit + 1 - size))
+        if not data:
+            return b"".join(parts)
+        parts.append(data)
+        size += len(data)
+    raise TooLargeError(f"longer than {limit} bytes")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.tracking.records import MetricPoint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 _SECONDS_BELOW = 100_000_000_000
 """A two-column time below this is in seconds: as milliseconds it would lie before March 1973."""
@@ -22,40 +22,36 @@ def point_order(point: MetricPoint) -> tuple[int, int]:
     return point.step, point.timestamp_utc_ms
 
 
-def last_point(data: bytes) -> MetricPoint | None:
-    """Return the point of the highest step and, of several, the latest; None when no line is well formed.
+def last_point(data: bytes) -> tuple[MetricPoint | None, int]:
+    """Return the point of the highest step and, of several, the latest; and how many lines are malformed.
 
-    Of points equal in both, the highest value, as MLflow chooses.
+    Of points equal in both, the highest value, as MLflow chooses. None when no line is well formed.
     """
     tokens = data.split()
-    if len(tokens) == 3 * data.count(b"\n"):
+    if tokens and len(tokens) == 3 * data.count(b"\n"):
         try:
-            steps = [int(token) for token in tokens[2::3]]
-            top = max(steps, default=None)
-            if top is None:
-                return None
+            steps = list(map(int, tokens[2::3]))
+            top = max(steps)
             if steps[-1] == top and steps.count(top) == 1:
-                return MetricPoint(float(tokens[-2]), top, int(tokens[-3]))
+                return MetricPoint(float(tokens[-2]), top, int(tokens[-3])), 0
         except ValueError:
-            pass  # a malformed line; the loop below passes over just that
-    return max(_points(data), key=lambda point: (*point_order(point), point.value), default=None)
+            pass  # a malformed line; below just that is passed over
+    points, malformed = _points(data)
+    return max(points, key=lambda point: (*point_order(point), point.value), default=None), malformed
 
 
-def all_points(data: bytes) -> Sequence[MetricPoint]:
-    """Return every well-formed point, sorted by step, then time."""
-    return tuple(sorted(_points(data), key=point_order))
+def all_points(data: bytes) -> tuple[Sequence[MetricPoint], int]:
+    """Return every well-formed point, sorted by step, then time; and how many lines are malformed."""
+    points, malformed = _points(data)
+    return tuple(sorted(points, key=point_order)), malformed
 
 
-def count_malformed(data: bytes) -> int:
-    """Return how many lines are no metric lines."""
-    return sum(1 for line in data.splitlines() if line.strip() and _point(line.split()) is None)
-
-
-def _points(data: bytes) -> Iterator[MetricPoint]:
-    for line in data.split(b"\n"):
-        point = _point(line.split())
-        if point is not None:
-            yield point
+def _points(data: bytes) -> tuple[list[MetricPoint], int]:
+    lines = [columns for line in data.split(b"\n") if (columns := line.split())]
+    # A writer that is at work, or died, leaves a line that ends early: not an old line of fewer columns.
+    is_torn = not data.endswith(b"\n") and len(lines) > 1 and len(lines[-1]) < len(lines[0])
+    points = [point for columns in lines[: -1 if is_torn else None] if (point := _point(columns)) is not None]
+    return points, len(lines) - len(points)
 
 
 def _point(columns: list[bytes]) -> MetricPoint | None:

@@ -20,3 +20,7 @@ class PassedOver:
     def all(self) -> tuple[StoreWarning, ...]:
         """Return everything noted so far."""
         return tuple(self._seen)
+
+    def pairs(self) -> list[tuple[str, str]]:
+        """Return the same as plain tuples of where and what, which pass from process to process."""
+        return [(warning.where, warning.what) for warning in self._seen]

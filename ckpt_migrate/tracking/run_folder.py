@@ -1,0 +1,104 @@
+"""What lies in one run's folder of a file store: params, tags and metrics."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from ckpt_migrate.tracking.key_files import read_keys
+from ckpt_migrate.tracking.metric_lines import all_points, last_point
+from ckpt_migrate.tracking.records import MetricPoint, RunDetails
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ckpt_migrate.tracking.passed_over import PassedOver
+
+MAX_VALUE_BYTES = 1 << 20
+"""Longest param or tag that is read; MLflow's own limits are 6,000 and 8,000 characters."""
+MAX_METRIC_BYTES = 256 << 20
+"""Longest metric file that is read, about seven million points."""
+
+PackedDetails: TypeAlias = "tuple[dict[str, str], dict[str, str], dict[str, tuple[float, int, int]]]"
+"""Params, tags and last points as plain containers, which pass from process to process at little cost."""
+
+_SHORT_VALUE = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A run's folder.
+
+    Attributes:
+        experiment_folder: The folder of its experiment.
+        run_id: Its name.
+        is_0x: Written by MLflow 0.x, which ended params with a newline.
+    """
+
+    experiment_folder: str
+    run_id: str
+    is_0x: bool
+
+    @property
+    def path(self) -> str:
+        """The folder itself."""
+        return f"{self.experiment_folder}/{self.run_id}"
+
+    def texts(self, kind: str, passed_over: PassedOver, known: dict[str, str]) -> dict[str, str]:
+        """Return keys and values, sorted by key.
+
+        Args:
+            kind: `params` or `tags`.
+            passed_over: Takes what is malformed.
+            known: Short values met so far; values repeat from run to run, and one copy serves all.
+        """
+        found = {}
+        folder = f"{self.path}/{kind}"
+        has_newline = self.is_0x and kind == "params"
+        for key, data in sorted(read_keys(folder, MAX_VALUE_BYTES, passed_over)):
+            try:
+                text = data.decode("utf-8")
+                if not key.isascii():
+                    key.encode("utf-8")
+            except UnicodeError:
+                passed_over.add(f"{folder}/{key}", "not UTF-8")
+                continue
+            if has_newline and text.endswith("\n"):
+                text = text[:-1]
+            found[sys.intern(key)] = known.setdefault(text, text) if len(text) <= _SHORT_VALUE else text
+        return found
+
+    def packed_details(self, passed_over: PassedOver, known: dict[str, str]) -> PackedDetails:
+        """Return params, tags and last points; see `texts` for the arguments."""
+        points = {}
+        folder = f"{self.path}/metrics"
+        for key, data in sorted(read_keys(folder, MAX_METRIC_BYTES, passed_over)):
+            point, malformed = last_point(data)
+            if point is None or malformed:
+                _note(f"{folder}/{key}", malformed, passed_over)
+            if point is not None:
+                points[sys.intern(key)] = (point.value, point.step, point.timestamp_utc_ms)
+        return self.texts("params", passed_over, known), self.texts("tags", passed_over, known), points
+
+    def histories(self, passed_over: PassedOver) -> Mapping[str, Sequence[MetricPoint]]:
+        """Return every well-formed point of every metric, sorted by step, then time."""
+        found = {}
+        folder = f"{self.path}/metrics"
+        for key, data in sorted(read_keys(folder, MAX_METRIC_BYTES, passed_over)):
+            points, malformed = all_points(data)
+            if malformed or not points:
+                _note(f"{folder}/{key}", malformed, passed_over)
+            if points:
+                found[key] = points
+        return found
+
+
+def _note(where: str, malformed: int, passed_over: PassedOver) -> None:
+    passed_over.add(where, f"{malformed} malformed lines" if malformed else "holds no metric value")
+
+
+def unpack(packed: PackedDetails) -> RunDetails:
+    """Return packed details as the record that leaves this room."""
+    params, tags, points = packed
+    return RunDetails(params, tags, {key: MetricPoint(*point) for key, point in points.items()})
