@@ -71,7 +71,7 @@ def decide(cases: Sequence[Case], world: World, runs: Mapping[str, Run], linked:
         linked: How many directories are named after each run already.
     """
     claims = _claims(cases, linked)
-    shared = _Shared(world, runs, claims, *_shares(cases, world, linked))
+    shared = _Shared(world, runs, claims, *_shares(cases, runs, linked))
     verdicts = [_decide_one(case, shared) for case in cases]
     return _refuse_unexplained_sharing(cases, verdicts, linked)
 
@@ -88,12 +88,17 @@ def _claims(cases: Sequence[Case], linked: Mapping[str, int]) -> dict[str, dict[
     return claims
 
 
-def _shares(cases: Sequence[Case], world: World, linked: Mapping[str, int]) -> tuple[float, float]:
-    """Return the share of runs that are gone from the store, and of those that left no directory."""
+def _shares(cases: Sequence[Case], runs: Mapping[str, Run], linked: Mapping[str, int]) -> tuple[float, float]:
+    """Return the share of runs that are gone from the store, and of those that left no directory.
+
+    Only experiments that left any directory count: another project's runs never were to leave one here.
+    """
     gone = sum(1 for case in cases if not any(one.odds > 1 for one in case.scores))
     gone_share = (gone + 0.5) / (len(cases) + 1)
-    made = set(linked) | {one.run_id for case in cases for one in case.scores if one.odds > 1}
-    unmade_share = (max(world.run_total - len(made), 0) + 0.5) / (world.run_total + 1)
+    made = set(linked) | {case.scores[0].run_id for case in cases if case.scores and case.scores[0].odds > 1}
+    experiments = {runs[run_id].experiment_id for run_id in made}
+    expected = sum(1 for run in runs.values() if run.experiment_id in experiments)
+    unmade_share = (expected - len(made) + 0.5) / (expected + 1)
     return min(max(gone_share, SMALLEST_SHARE), LARGEST_GONE_SHARE), max(unmade_share, SMALLEST_SHARE)
 
 
@@ -102,7 +107,7 @@ def _decide_one(case: Case, shared: _Shared) -> Verdict:
     ranked: list[RankedRun] = []
     total = sum(one.odds for one in case.scores)
     for one in case.scores:
-        ghost = one.odds * ghost_odds(one, world, shared.gone_share, shared.unmade_share)
+        ghost = one.odds * ghost_odds(one, shared.runs[one.run_id], world, shared.gone_share, shared.unmade_share)
         others = max(total - one.odds, 0.0) + ghost
         claims = sum(c for path, c in shared.claims[one.run_id].items() if path != case.checkpoint.path)
         bound = certified(one.odds, others, claims)
@@ -134,7 +139,7 @@ def _why_not(case: Case, best: Score, ranked: Sequence[RankedRun], world: World)
     if ranked[0].confidence < THRESHOLD:
         return _why_unsure(case, best, world)
     is_named = best.run_id in named
-    rival = max((one.bits for one in case.scores if one is not best), default=-LARGEST_BITS)
+    rival = max((one.bits - one.reference for one in case.scores if one is not best), default=-LARGEST_BITS)
     if is_named and rival - (best.bits - best.reference) > CONTRADICTION_BITS:
         return "a reference names one run, but all other evidence speaks for another"
     if not is_named and len(best.favouring(FAMILY_BITS)) < FEWEST_FAMILIES:

@@ -195,7 +195,7 @@ def _world(
         run_total=len(runs),
         index=ParamIndex(params),
         params=params,
-        twins=count_twins(list(runs.values()), params, keys, window_s),
+        twins=count_twins(runs.values(), params, keys, window_s),
         differences={},
         expected_experiments=frozenset(recipe.experiments) & {run.experiment for run in runs.values()},
     )

@@ -57,6 +57,8 @@ TWIN_SAME_METRIC = 0.1
 """Floor on the chance that a twin has the same metric: fixed seeds give equal losses."""
 TWIN_SAME_END = 0.02
 """Floor on the chance that a twin ended at the same time."""
+CROWD_SAME_END = 0.2
+"""The same for runs of one launch, which do the same work and end together."""
 FURTHER_CHECKPOINT = 0.03
 """rho: factor for each further checkpoint on a run; resumed runs are legal but rare."""
 LARGEST_BITS = 60.0
@@ -97,7 +99,7 @@ class World:
         run_total: How many runs there are.
         index: Counts of param values.
         params: Params of each run, by run id.
-        twins: How often runs have near twins.
+        twins: How often runs have near twins, by experiment id.
         differences: Per key, the chance that it differs in a true pair.
         expected_experiments: Experiments that the recipe names and the store has.
     """
@@ -107,7 +109,7 @@ class World:
     run_total: int
     index: ParamIndex
     params: Mapping[str, Params]
-    twins: TwinRates
+    twins: Mapping[str, TwinRates]
     differences: Mapping[str, float]
     expected_experiments: frozenset[str]
 
@@ -312,7 +314,7 @@ def is_logged(values: Iterable[float], text: str) -> bool:
     return any(abs(value - float(text)) <= half for value in values)
 
 
-def ghost_odds(one: Score, world: World, gone_share: float, unmade_share: float) -> float:
+def ghost_odds(one: Score, run: Run, world: World, gone_share: float, unmade_share: float) -> float:
     """Return the odds of a ghost twin of a run against the run itself.
 
     A ghost needs four things at once: a twin of this run was launched with it (the store's own twin rate), the twin
@@ -321,17 +323,19 @@ def ghost_odds(one: Score, world: World, gone_share: float, unmade_share: float)
 
     Args:
         one: The pair's score.
+        run: The run.
         world: The shared facts.
         gone_share: Share of runs that are gone from the store, below 1.
         unmade_share: Share of runs that left no directory here.
     """
     differing = one.comparison.differing
-    twin = world.twins.rate(one.run_id, len(differing), gone_share)
+    twins = world.twins[run.experiment_id]
+    twin = twins.rate(run.run_id, len(differing), gone_share)
     default = DRIFTING_KEY * DRIFTING_DIFFERENCE
     own = math.prod(1 - world.differences.get(key, default) for key in one.comparison.agreeing) * math.prod(
         world.differences.get(key, default) for key in differing
     )
-    same_end = min(1.0, max(_exp2(-one.mtime), TWIN_SAME_END))
+    same_end = min(1.0, max(_exp2(-one.mtime), CROWD_SAME_END if twins.is_crowded(run.run_id) else TWIN_SAME_END))
     same_metrics = min(1.0, max(_exp2(-one.metrics), TWIN_SAME_METRIC))
     reference = _exp2(-max(one.reference, 0.0))
     gone_odds = gone_share / (1 - gone_share)
