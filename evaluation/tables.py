@@ -14,7 +14,7 @@ Totals = dict[tuple[str, str], Score]
 
 _HEAD = (
     "scenario", "matcher", "worlds", "checkpoints", "identifiable", "right", "wrong", "recall",
-    "hopeless renamed", "orphans renamed", "expected wrong", "s/world",
+    "hopeless renamed", "orphans renamed", "expected wrong",
 )  # fmt: skip
 
 
@@ -51,7 +51,6 @@ def _row(scenario: str, matcher: str, found: Score) -> tuple[str, ...]:
         f"{found.hopeless_renamed}/{found.hopeless}",
         f"{found.orphans_renamed}/{found.orphans}",
         f"{found.expected_wrong:.2f}",
-        f"{found.seconds / max(found.worlds, 1):.2f}",
     )
 
 
@@ -88,3 +87,13 @@ def _aligned(rows: Sequence[Sequence[str]]) -> str:
         ).rstrip()
         for row in rows
     )
+
+
+def times_table(totals: Mapping[tuple[str, str], Score], matchers: Sequence[str]) -> str:
+    """Return the time that each matcher took for a world; the only figures that differ from call to call."""
+    rows = [("matcher", "seconds a world", "checkpoints a second")]
+    for matcher in matchers:
+        found = sum((each for (_, name), each in totals.items() if name == matcher), Score())
+        seconds = max(found.seconds, 1e-9)
+        rows.append((matcher, f"{seconds / max(found.worlds, 1):.3f}", f"{found.checkpoints / seconds:.0f}"))
+    return f"Time\n{_aligned(rows)}\n"

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from worlds import SCENARIOS
 from worlds.disk import write_world
+from worlds.real import find_stores, grow, unpack
+from worlds.trainings import Record
 
 from ckpt_migrate.evidence import read_all
 from ckpt_migrate.evidence.records import Evidence, FactKind
@@ -18,13 +21,14 @@ from ckpt_migrate.scan import scan_roots
 from ckpt_migrate.tracking import open_stores
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from worlds import World
 
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import RunStore
 
+REPOSITORY = Path(__file__).parents[1]
 SMALL = 24
 
 
@@ -138,3 +142,29 @@ def _assert_same_runs(world: World, store: RunStore) -> None:
         histories = {key: tuple(points) for key, points in store.metric_histories(run.run_id).items()}
         assert histories == each.histories
         assert [file.path for file in store.artifact_files(run.run_id)] == [file.path for file in each.artifacts]
+
+
+@pytest.fixture(scope="module")
+def real_stores(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """Name and URI of the real stores that lie beside the repository; skips without them."""
+    archive = REPOSITORY.parent / "shared" / "realdata" / "stores.tar.gz"
+    if not archive.is_file():
+        pytest.skip("the real stores do not lie beside the repository (../shared/realdata/stores.tar.gz)")
+    folder = tmp_path_factory.mktemp("stores")
+    unpack(str(archive), str(folder))
+    return find_stores(str(folder))
+
+
+def test_worlds_grown_on_real_stores_keep_their_runs_but_for_those_taken_away(real_stores: Mapping[str, str]) -> None:
+    """Directories whose run was taken away are orphans; what can be decided has its run in the store."""
+    assert real_stores
+    for name, uri in real_stores.items():
+        world = grow(name, uri, 1)
+        runs = {run.run_id for run in world.store.runs()}
+        assert repr(content(world)) == repr(content(grow(name, uri, 1))), name  # real metrics have NaN in them
+        assert world.orphans, name
+        assert world.identifiable, name
+        assert {world.truth[path] for path in world.identifiable | world.hopeless} <= runs, name
+        gone = {each.run_id for each in world.story.projects[0].trainings if each.record is Record.GONE}
+        assert gone, name
+        assert not gone & runs, name

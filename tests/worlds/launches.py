@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .trainings import DAY_S, Host, Outcome, Training, new_id
+from .trainings import DAY_S, Host, Outcome, Training, new_id, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,7 +54,9 @@ def train(
 
 
 def draw_losses(rng: Random, habits: Habits, config: Mapping[str, Scalar], epochs: int) -> tuple[float, ...]:
-    """Return the loss of each epoch: near for equal configs, never equal unless the seed is fixed too."""
+    """Return the loss of each epoch: near for equal configs, and equal where fixed seeds make it so."""
+    if habits.is_deterministic:
+        rng = seeded(repr(sorted(config.items())))
     effect = sum(_effect(key, value) for key, value in config.items())
     level = habits.loss_level * math.exp(effect + rng.gauss(0, habits.replicates))
     floor = level * rng.uniform(0.2, 0.22)
@@ -185,9 +187,16 @@ def nightly(rng: Random, habits: Habits, host: Host, *, nights: int, every_s: fl
 
 
 def loop(
-    rng: Random, habits: Habits, host: Host, *, start_s: float, base: Mapping[str, Scalar], count: int
+    rng: Random,
+    habits: Habits,
+    host: Host,
+    *,
+    start_s: float,
+    base: Mapping[str, Scalar],
+    count: int,
+    is_unchanged: bool = False,
 ) -> list[Training]:
-    """Return trainings that a shell loop starts one after another, seconds to a minute each, one knob turned."""
+    """Return trainings that a loop starts one after another, up to a minute each: one knob turned, or unchanged."""
     knob = rng.choice(habits.schema.knobs)
     trainings = []
     now_s = start_s
@@ -195,7 +204,7 @@ def loop(
     for turn in range(count):
         value = knob.values[turn % len(knob.values)]
         duration_s = length_s * rng.uniform(0.8, 1.2)
-        config = dict(base) | {knob.key: value}
+        config = dict(base) if is_unchanged else dict(base) | {knob.key: value}
         trainings.append(train(rng, habits, host, start_s=now_s, config=config, duration_s=duration_s))
         now_s += duration_s + rng.uniform(1, 6)
     return trainings

@@ -158,8 +158,18 @@ def observe(
     has_mtimes: bool,
     is_steady: bool = True,
     alias_s: float | None = None,
+    logged: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Observer:
-    """Return the ideal observer of a project; see `known_clocks` for what it takes to know its clock."""
+    """Return the ideal observer of a project; see `known_clocks` for what it takes to know its clock.
+
+    Args:
+        habits: How the project trains.
+        trainings: All its trainings.
+        has_mtimes: As for `known_clocks`.
+        is_steady: As for `known_clocks`.
+        alias_s: As for `known_clocks`.
+        logged: Params by run id, where they do not follow from the trainings.
+    """
     clocks = known_clocks(trainings, has_mtimes=has_mtimes, is_steady=is_steady, alias_s=alias_s)
-    params = {training.run_id: logged_params(training, habits) for training in trainings}
+    params = logged or {training.run_id: logged_params(training, habits) for training in trainings}
     return Observer(habits, tuple(trainings), has_mtimes, clocks, params)

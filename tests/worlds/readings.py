@@ -40,7 +40,7 @@ def torch_content(directory: Directory, habits: Habits, path: str) -> dict[str, 
 
 def evidence(directory: Directory, habits: Habits) -> Evidence:
     """Return the facts that readers find in a directory, in their order."""
-    facts = list(_facts(directory, habits))
+    facts = [fact for fact in _facts(directory, habits) if habits.has_torch or fact.reader != "torch"]
     facts.sort(key=lambda fact: (fact.source, fact.key))
     return Evidence(tuple(facts))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,7 @@ def directories(training: Training, habits: Habits) -> Iterator[Directory]:
         begun, done = epochs * part // parts, epochs * (part + 1) // parts
         best = min(range(begun, done), key=training.losses.__getitem__)
         loss_text = f"{training.losses[best]:.4f}" if habits.names_loss else ""
+        loss_text = "" if math.isnan(training.losses[best]) else loss_text  # nothing was logged
         is_last = part == parts - 1
         is_complete = is_last and training.outcome is Outcome.FINISHED
         has_config = is_complete or training.config_place is ConfigPlace.CHECKPOINT
@@ -90,7 +92,9 @@ def directories(training: Training, habits: Habits) -> Iterator[Directory]:
             best_name=f"{FOLDER}/best-epoch={best:02d}"
             + (f"-{habits.loss}={loss_text}.ckpt" if loss_text else ".ckpt"),
             loss_text=loss_text,
-            written_s=until_s - 2.5 if is_complete else _epoch_end_s(training, part, until_s, done - 1),
+            written_s=until_s - min(2.5, (until_s - training.start_s) / 10)
+            if is_complete
+            else _epoch_end_s(training, part, until_s, done - 1),
             config=_written_config(training, habits, part) if has_config else None,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from enum import Enum
+from random import Random
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,6 @@ from .formats import ParamFormat
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from random import Random
 
     from .configs import Config, Schema
 
@@ -164,9 +164,11 @@ class Habits:
         loss: The metric in file names.
         names_loss: Whether file names have it; else they have the epoch alone.
         copies_files: Whether model.pt and config.json are uploaded as artifacts too.
+        has_torch: Whether .ckpt and .pt files can be read.
         logs_steps: Whether `loss` is logged by step, and by epoch as `<loss>_epoch`; else by epoch alone.
         loss_level: Typical first loss.
         replicates: How far the losses of two runs of one config lie apart, relative.
+        is_deterministic: Whether fixed seeds make the losses of equal configs equal.
         epoch_step: Training steps in an epoch.
         first_day_s: When the project began, UTC seconds.
     """
@@ -183,9 +185,11 @@ class Habits:
     loss: str
     names_loss: bool
     copies_files: bool
+    has_torch: bool
     logs_steps: bool
     loss_level: float
     replicates: float
+    is_deterministic: bool
     epoch_step: int
     first_day_s: float
 
@@ -208,9 +212,11 @@ def draw_habits(rng: Random, schema: Schema) -> Habits:
         loss=rng.choice(("train_loss", "train_loss", "val_loss")),
         names_loss=rng.random() < 0.8,
         copies_files=rng.random() < 0.3,
+        has_torch=True,
         logs_steps=rng.random() < 0.4,
         loss_level=rng.uniform(0.5, 6.0),
         replicates=rng.choice((0.003, 0.01, 0.03)),
+        is_deterministic=rng.random() < 0.25,
         epoch_step=rng.choice((59, 250, 1173, 4000)),
         first_day_s=datetime(2024, 1, 8, 9, tzinfo=timezone.utc).timestamp() + rng.randrange(0, 700) * DAY_S,
     )
@@ -219,3 +225,8 @@ def draw_habits(rng: Random, schema: Schema) -> Habits:
 def new_id(rng: Random) -> str:
     """Return 32 hexadecimal digits."""
     return f"{rng.getrandbits(128):032x}"
+
+
+def seeded(text: str) -> Random:
+    """Return a source of choices that is the same for the same text."""
+    return Random(text)  # noqa: S311 - a world must come out the same every time

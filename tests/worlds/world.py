@@ -125,8 +125,16 @@ def assemble(
     return tell(Story(name, seed, tuple(projects), is_copied, is_steady, alias_s, tuple(junk)))
 
 
-def tell(story: Story) -> World:
-    """Return the world that a story leads to."""
+def tell(story: Story, *, recorded: Sequence[RecordedRun] | None = None) -> World:
+    """Return the world that a story leads to.
+
+    Args:
+        story: What happened.
+        recorded: Runs to put into the store instead of those that the trainings would have logged; runs that are
+            gone are left out.
+    """
+    runs = recorded_runs(story.projects) if recorded is None else _without_gone(story, recorded)
+    logged = None if recorded is None else {each.run.run_id: each.details.params for each in recorded}
     found: list[tuple[Directory, Project]] = []
     identifiable: set[str] = set()
     hopeless: set[str] = set()
@@ -139,6 +147,7 @@ def tell(story: Story) -> World:
             has_mtimes=not story.is_copied,
             is_steady=story.is_steady,
             alias_s=story.alias_s,
+            logged=logged,
         )
         for training in project.trainings:
             for directory in directories(training, project.habits):
@@ -153,7 +162,7 @@ def tell(story: Story) -> World:
         seed=story.seed,
         checkpoints=tuple(sorted([*checkpoints, *story.junk], key=lambda each: each.path)),
         evidence={each.path: evidence(each, project.habits) for each, project in found},
-        store=MemoryStore(recorded_runs(story.projects)),
+        store=MemoryStore(runs),
         truth=truth | {each.path: None for each in story.junk},
         identifiable=frozenset(identifiable),
         hopeless=frozenset(hopeless),
@@ -178,3 +187,13 @@ def recorded_runs(projects: Sequence[Project]) -> list[RecordedRun]:
             if each.record is not Record.GONE
         )
     return found
+
+
+def _without_gone(story: Story, recorded: Sequence[RecordedRun]) -> list[RecordedRun]:
+    gone = {
+        training.run_id
+        for project in story.projects
+        for training in project.trainings
+        if training.record is Record.GONE
+    }
+    return [each for each in recorded if each.run.run_id not in gone]

@@ -23,6 +23,7 @@ SCENARIOS: Mapping[str, Callable[[int, int], World]] = {
         sweeps.ghosts,
         sweeps.loss_twins,
         sweeps.hopeless_twins,
+        sweeps.reruns,
         clocks.timezones,
         clocks.daylight_saving,
         clocks.repeated_hour,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 from typing import TYPE_CHECKING
 
 from worlds.configs import draw_schema
 from worlds.launches import by_hand
 from worlds.references import KINDS, refer
-from worlds.trainings import Host, Record, draw_habits
+from worlds.trainings import Host, Record, draw_habits, seeded
 from worlds.world import Project, World, assemble
 
 if TYPE_CHECKING:
+    from random import Random
+
     from worlds.trainings import Habits, Training
 
 ROOT = "/data/checkpoints/phase2"
@@ -22,7 +23,7 @@ DST_ZONES = ("Europe/Berlin", "America/New_York", "America/Los_Angeles", "Europe
 
 def draw_world_rng(name: str, seed: int) -> Random:
     """Return the source of all choices of one world."""
-    return Random(f"{name}:{seed}")  # noqa: S311 - a world must come out the same every time
+    return seeded(f"{name}:{seed}")
 
 
 def draw_project(rng: Random, *, zone: str | None = None, seed_key: bool | None = None) -> tuple[Habits, Host]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worlds.launches import by_hand, replicate, sweep
+from worlds.launches import by_hand, loop, replicate, sweep
 from worlds.scenarios.plain import draw_project, draw_world_rng, lose
 from worlds.world import Project, World, assemble
 
@@ -80,7 +80,7 @@ def ghosts(seed: int, size: int) -> World:
     return assemble("ghosts", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.3)
 
 
-def _twins(rng: Random, habits: Habits, host: Host, size: int, *, is_deterministic: bool) -> list[Training]:
+def _twins(rng: Random, habits: Habits, host: Host, size: int) -> list[Training]:
     """Return pairs and triples of one config, started and ended together."""
     trainings = by_hand(rng, habits, (host,), max(2, size // 2))
     start_s = habits.first_day_s
@@ -88,8 +88,6 @@ def _twins(rng: Random, habits: Habits, host: Host, size: int, *, is_determinist
         start_s += rng.uniform(3_600, 150_000)
         base = habits.schema.wander(rng, habits.schema.shaken(rng))
         twins = replicate(rng, habits, host, start_s=start_s, base=base, count=rng.choice((2, 2, 3)))
-        if is_deterministic:
-            twins = [replace(each, losses=twins[0].losses) for each in twins]
         trainings += twins
     return trainings
 
@@ -98,8 +96,8 @@ def loss_twins(seed: int, size: int) -> World:
     """Twins of one config, started and ended together, told apart only by the loss in a file name."""
     rng = draw_world_rng("loss_twins", seed)
     habits, host = draw_project(rng)
-    habits = replace(habits, names_loss=True)
-    trainings = _twins(rng, habits, host, size, is_deterministic=False)
+    habits = replace(habits, names_loss=True, is_deterministic=False)
+    trainings = _twins(rng, habits, host, size)
     return assemble("loss_twins", seed, [Project(habits, tuple(lose(rng, trainings, 0.1)))])
 
 
@@ -107,5 +105,20 @@ def hopeless_twins(seed: int, size: int) -> World:
     """Twins that nobody can tell apart: fixed seeds made their losses equal, one signal ended them all."""
     rng = draw_world_rng("hopeless_twins", seed)
     habits, host = draw_project(rng)
-    trainings = _twins(rng, habits, host, size, is_deterministic=True)
+    trainings = _twins(rng, replace(habits, is_deterministic=True), host, size)
     return assemble("hopeless_twins", seed, [Project(habits, tuple(lose(rng, trainings, 0.2)))])
+
+
+def reruns(seed: int, size: int) -> World:
+    """One config is run again and again, with fixed seeds and the same losses; a quarter of the runs is gone."""
+    rng = draw_world_rng("reruns", seed)
+    habits, host = draw_project(rng)
+    habits = replace(habits, is_deterministic=True)
+    trainings = by_hand(rng, habits, (host,), max(2, size // 3))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 150_000)
+        base = habits.schema.wander(rng, habits.schema.shaken(rng))
+        count = rng.randint(3, 10)
+        trainings += loop(rng, habits, host, start_s=start_s, base=base, count=count, is_unchanged=True)
+    return assemble("reruns", seed, [Project(habits, tuple(lose(rng, trainings, 0.25)))])
