@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.configs import config_paths
@@ -12,7 +13,7 @@ from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.pointers import read_pointer
 from ckpt_migrate.evidence.records import FactKind
-from ckpt_migrate.listing import Listing, fingerprint, list_directory
+from ckpt_migrate.listing import Listing, file_stat, fingerprint, list_directory
 from ckpt_migrate.records import Checkpoint, State
 
 if TYPE_CHECKING:
@@ -45,6 +46,25 @@ def cause_of(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """A checkpoint directory that was met, not yet looked into.
+
+    Attributes:
+        path: Absolute path.
+        root: The root that it lies below.
+        status: Of the directory itself.
+        name: Its name in its parts, when it is of a known form.
+        why_other: Why it is not.
+    """
+
+    path: str
+    root: str
+    status: os.stat_result
+    name: DirectoryName | None
+    why_other: str | None
+
+
 class Inspector:
     """Makes the records of a scan."""
 
@@ -67,32 +87,25 @@ class Inspector:
         """Return why a name that looks like a known form is of none; None when it does not look so."""
         return self._recipe.legacy.why_not(name) or self._recipe.target.why_not(name)
 
-    def inspect_directory(
-        self,
-        path: str,
-        root: str,
-        status: os.stat_result,
-        *,
-        name: DirectoryName | None,
-        why_other: str | None,
-    ) -> Checkpoint | None:
-        """Return the record of a checkpoint directory; None when it is gone.
-
-        Args:
-            path: Absolute path.
-            root: The root that it lies below.
-            status: Of the directory itself.
-            name: Its name in its parts, when it is of a known form.
-            why_other: Why it is not.
-        """
+    def inspect(self, directory: Directory) -> Checkpoint | None:
+        """Return the record of a checkpoint directory; None when it is gone."""
+        path = directory.path
         try:
             listing = list_directory(path)
         except FileNotFoundError:
             return None
         except OSError as error:
             listing = Listing((), error)
-        state, reason = self._judge(path, name, why_other, listing)
-        return self._record(path, root, status, state=state, reason=reason, name=name, files=listing.files)
+        state, reason = self._judge(directory, listing)
+        return self._record(
+            path,
+            directory.root,
+            directory.status,
+            state=state,
+            reason=reason,
+            name=directory.name,
+            files=listing.files,
+        )
 
     def inspect_single(
         self,
@@ -103,10 +116,14 @@ class Inspector:
         state: State,
         reason: str,
         name: DirectoryName | None = None,
-        files: tuple[FileStat, ...] = (),
     ) -> Checkpoint:
-        """Return the record of a link or a file; a loose file is its own only content."""
-        return self._record(path, root, status, state=state, reason=reason, name=name, files=files)
+        """Return the record of a link, or of a file in the place of a directory."""
+        return self._record(path, root, status, state=state, reason=reason, name=name, files=())
+
+    def inspect_loose(self, path: str, root: str, status: os.stat_result) -> Checkpoint:
+        """Return the record of a weights file outside any checkpoint directory; it is its own only content."""
+        files = (file_stat(os.path.basename(path), status),)
+        return self._record(path, root, status, state=State.LOOSE, reason=FLAT_FILE, name=None, files=files)
 
     def _record(
         self,
@@ -147,16 +164,15 @@ class Inspector:
                 self._known[path] = found
         return found
 
-    def _judge(
-        self, path: str, name: DirectoryName | None, why_other: str | None, listing: Listing
-    ) -> tuple[State, str | None]:
+    def _judge(self, directory: Directory, listing: Listing) -> tuple[State, str | None]:
+        path, name = directory.path, directory.name
         if listing.error is not None:
             where = listing.error.filename
             inside = where is not None and where != path
             shown = f"{printable(os.path.relpath(where, path))}: " if inside else ""
             return State.UNREADABLE, shown + cause_of(listing.error)
         if name is None:
-            return State.OTHER, why_other
+            return State.OTHER, directory.why_other
         if printable(path) != path:
             # Plans, logs and manifests are text with a path a line.
             return State.OTHER, "its path holds control characters or is not UTF-8; rename the folder above it"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import RootError
 from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.patterns import compile_patterns
-from ckpt_migrate.inspection import FLAT_FILE, Inspector, cause_of, printable
+from ckpt_migrate.inspection import Directory, Inspector, cause_of, printable
 from ckpt_migrate.listing import current_fingerprint, file_stat, fingerprint
+from ckpt_migrate.overlap import map_in_order
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import STATE_DIRECTORY, Checkpoint, State
 
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ScanResult", "current_fingerprint", "fingerprint", "scan_roots"]
 
-_SKIPPED = frozenset({STATE_DIRECTORY, ".git", "__pycache__", ".venv", "node_modules"})
-# Files that say whose a directory is: a Python environment's, an MLflow model's.
-_FOREIGN = frozenset({"pyvenv.cfg", "conda-meta", "MLmodel"})
+_SKIPPED = frozenset({STATE_DIRECTORY, ".git", "__pycache__", ".venv", "node_modules", "site-packages"})
 _STORE_KEYS = re.compile(rb"^(?:run_id|run_uuid|experiment_id|artifact_location)\s*:", re.MULTILINE)
 _MAX_META_BYTES = 1 << 20
 _RUN_FOLDER = re.compile(r"(?:m-)?[0-9a-f]{32}")
@@ -63,9 +62,13 @@ def scan_roots(roots: Sequence[str], recipe: Recipe, *, progress: Progress = SIL
     resolved = _check_roots(roots, inspector)
     seen: set[tuple[int, int]] = set()
     walks = [_Walk(root, frozenset(resolved), recipe, inspector, seen) for root in resolved]
-    for _ in progress.track((path for walk in walks for path in walk.walk()), label="Scanning"):
+    for _ in progress.track((folder for walk in walks for folder in walk.walk()), label="Looking for checkpoints"):
         pass
-    checkpoints = [checkpoint for walk in walks for checkpoint in (*walk.found, *walk.judge_weights())]
+    met = [directory for walk in walks for directory in (*walk.met, *walk.judge_weights())]
+    listed = map_in_order(inspector.inspect, met)
+    found = progress.track(listed, label="Listing checkpoints", total=len(met))
+    checkpoints = [checkpoint for checkpoint in found if checkpoint is not None]
+    checkpoints += [checkpoint for walk in walks for checkpoint in walk.found]
     checkpoints.sort(key=lambda checkpoint: (checkpoint.root, checkpoint.path))
     problems = sorted(problem for walk in walks for problem in walk.problems)
     return ScanResult(resolved, tuple(checkpoints), tuple(problems))
@@ -115,8 +118,10 @@ class _Walk:
     Attributes:
         seen: Device and inode of each directory met under any root, so that bind mounts neither loop nor show a
             directory twice.
-        weights: Entries of weights files by the folder that holds them.
-        holders: Folders with a checkpoint directory somewhere below.
+        met: Checkpoint directories, not yet looked into.
+        found: Records of what is no directory.
+        weights: Weights files by the folder that holds them.
+        holders: Folders with a checkpoint directory or another root somewhere below.
     """
 
     root: str
@@ -124,13 +129,14 @@ class _Walk:
     recipe: Recipe
     inspector: Inspector
     seen: set[tuple[int, int]]
+    met: list[Directory] = field(default_factory=list)
     found: list[Checkpoint] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     weights: dict[str, list[tuple[str, os.stat_result]]] = field(default_factory=dict)
     holders: set[str] = field(default_factory=set)
 
     def walk(self) -> Iterator[str]:
-        """Walk the root in order of names, yielding each directory met."""
+        """Walk the root in order of names, yielding each folder that is looked into."""
         weights = compile_patterns([pattern for pattern in self.recipe.weights if "/" not in pattern])
         pending = [self.root]
         while pending:
@@ -141,30 +147,38 @@ class _Walk:
                 continue
             below: list[str] = []
             for entry in listed:
+                name = self.inspector.parse(entry.name)
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
                     continue
                 except OSError as error:
-                    self.problems.append((entry.path, cause_of(error)))
+                    self._add_unreadable(entry, name, cause_of(error))
                     continue
                 kind = file_stat(entry.name, status).kind
-                name = self.inspector.parse(entry.name)
                 if kind == "link":
                     self._add_link(entry.path, status, name)
                 elif kind == "dir":
-                    why = None if name is not None else self.inspector.why_not(entry.name)
-                    if name is not None or why is not None:
-                        yield entry.path
-                        self._add_directory(entry.path, status, name, why)
-                        self._mark_holders(folder)
-                    elif entry.name not in _SKIPPED and entry.path not in self.roots:
+                    if self._visit(entry, status, name):
                         below.append(entry.path)
                 elif name is not None:
                     self._add_single(entry.path, status, State.OTHER, "a file, not a directory")
                 elif kind == "file" and weights.fullmatch(entry.name):
                     self.weights.setdefault(folder, []).append((entry.name, status))
             pending += reversed(below)
+
+    def _visit(self, entry: os.DirEntry[str], status: os.stat_result, name: DirectoryName | None) -> bool:
+        """Take note of a directory; say whether it is to be walked."""
+        why_other = None if name is not None else self.inspector.why_not(entry.name)
+        if name is not None or why_other is not None:
+            self._mark_holders(os.path.dirname(entry.path))
+            if not self._was_seen(status):
+                self.met.append(Directory(entry.path, self.root, status, name, why_other))
+            return False
+        if entry.path in self.roots:
+            self._mark_holders(os.path.dirname(entry.path))
+            return False
+        return entry.name not in _SKIPPED
 
     def _list(self, folder: str) -> list[os.DirEntry[str]] | None:
         """Return the entries of a folder sorted by name; None when it was met before, is gone or cannot be listed."""
@@ -186,19 +200,19 @@ class _Walk:
         return was_seen
 
     def _is_foreign(self, folder: str, listed: Sequence[os.DirEntry[str]]) -> bool:
-        """Say whether a folder belongs to MLflow or to a Python environment, where no checkpoint is ours."""
+        """Say whether a folder belongs to MLflow, where nothing is ours to rename."""
         names = {entry.name for entry in listed}
-        parent, name = os.path.split(folder)
+        is_store = "meta.yaml" in names and _is_store(folder)
+        if folder == self.root:
+            if is_store:
+                self.problems.append((folder, "belongs to an MLflow store; not looked into"))
+            return is_store
         # A store in a database keeps artifacts in <experiment>/<run>/artifacts, without any meta.yaml.
-        is_run_like = folder != self.root and _RUN_FOLDER.fullmatch(name) is not None
-        is_foreign = (
-            not _FOREIGN.isdisjoint(names)
-            or (is_run_like and ("artifacts" in names or os.path.basename(parent).isdigit()))
-            or ("meta.yaml" in names and _is_store(folder))
+        parent, name = os.path.split(folder)
+        is_run = _RUN_FOLDER.fullmatch(name) is not None and (
+            "artifacts" in names or os.path.basename(parent).isdigit()
         )
-        if is_foreign and folder == self.root:
-            self.problems.append((folder, "belongs to MLflow or to a Python environment; not looked into"))
-        return is_foreign
+        return is_store or is_run or "MLmodel" in names
 
     def _mark_holders(self, folder: str) -> None:
         while folder not in self.holders:
@@ -207,13 +221,13 @@ class _Walk:
                 return
             folder = os.path.dirname(folder)
 
-    def _add_directory(
-        self, path: str, status: os.stat_result, name: DirectoryName | None, why_other: str | None
-    ) -> None:
-        if not self._was_seen(status):
-            checkpoint = self.inspector.inspect_directory(path, self.root, status, name=name, why_other=why_other)
-            if checkpoint is not None:
-                self.found.append(checkpoint)
+    def _add_unreadable(self, entry: os.DirEntry[str], name: DirectoryName | None, what: str) -> None:
+        if name is None:
+            self.problems.append((entry.path, what))
+            return
+        self._mark_holders(os.path.dirname(entry.path))
+        identity = fingerprint(entry.inode(), ())
+        self.found.append(Checkpoint(entry.path, self.root, State.UNREADABLE, what, name, (), 0, identity))
 
     def _add_single(
         self, path: str, status: os.stat_result, state: State, reason: str, name: DirectoryName | None = None
@@ -230,8 +244,8 @@ class _Walk:
             reason = f"a symbolic link to {printable(target)}{lost}; links are not followed"
             self._add_single(path, status, State.LINK, reason, name)
 
-    def judge_weights(self) -> Iterator[Checkpoint]:
-        """Yield the records of weights outside directories of a known form, when the whole root is known.
+    def judge_weights(self) -> Iterator[Directory]:
+        """Yield directories of unknown names that hold weights, when the whole root is known; note loose files.
 
         A folder that holds checkpoint directories is a collection, and weights beside them are of the generation
         that had no directories: LOOSE, each. So are weights in the root itself, which the user named as a
@@ -239,26 +253,19 @@ class _Walk:
         all that is below it.
         """
         taken: set[str] = set()
-        form = self.recipe.legacy.template
+        why_other = f"the name is not of the form {self.recipe.legacy.template}"
         for folder in sorted(self.weights, key=lambda path: path.split("/")):
             owner = self._owner(folder)
             if owner == self.root or owner in self.holders:
                 for name, status in self.weights[folder]:
-                    path = os.path.join(folder, name)
-                    files = (file_stat(name, status),)
-                    yield self.inspector.inspect_single(
-                        path, self.root, status, state=State.LOOSE, reason=FLAT_FILE, files=files
-                    )
+                    self.found.append(self.inspector.inspect_loose(os.path.join(folder, name), self.root, status))
             elif not any(above in taken for above in self._up_to_root(owner)):
                 taken.add(owner)
                 try:
                     status = os.stat(owner, follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                why = f"the name is not of the form {form}"
-                checkpoint = self.inspector.inspect_directory(owner, self.root, status, name=None, why_other=why)
-                if checkpoint is not None:
-                    yield checkpoint
+                yield Directory(owner, self.root, status, None, why_other)
 
     def _up_to_root(self, folder: str) -> Iterator[str]:
         while folder != self.root:

@@ -67,22 +67,30 @@ class _Flattening:
 
     def add(self, prefix: str, mapping: dict[object, object], depth: int) -> None:
         self.spend(len(mapping), depth)
+        found = self.found
         for name, value in mapping.items():
             if name.__class__ not in _ATOMS:
                 continue
             key = f"{prefix}{text_of(name)}"
-            if value.__class__ in _ATOMS:
-                plain = self.plain(value, depth)
+            # This loop runs for every value of every checkpoint: the plainest kinds come first and call nothing.
+            if isinstance(value, str):
+                if "${" not in value:
+                    found.append((key, value if value.isascii() else text_of(value)))
+            elif value is None or isinstance(value, (float, bool)):
+                found.append((key, value))
+            elif isinstance(value, int):
+                found.append((key, value if value.bit_length() <= MAX_INTEGER_BITS else hex(value)))
             else:
-                shown = value if self.reveal is None else self.reveal(value)
-                if isinstance(shown, dict) and shown:
-                    self.add(f"{key}/", shown, depth + 1)
-                    continue
-                plain = self.plain(shown, depth)
-                if _holds_mapping(plain):
-                    plain = str(plain)
-            if plain is not OPAQUE and not _is_unresolved(plain):
-                self.found.append((key, plain))  # type: ignore[arg-type] # neither opaque nor a mapping
+                self.add_collection(key, value, depth)
+
+    def add_collection(self, key: str, value: object, depth: int) -> None:
+        shown = value if self.reveal is None else self.reveal(value)
+        if isinstance(shown, dict) and shown:
+            self.add(f"{key}/", shown, depth + 1)
+            return
+        plain = self.plain(shown, depth)
+        if plain is not OPAQUE and not _is_unresolved(plain):
+            self.found.append((key, str(plain) if _holds_mapping(plain) else plain))  # type: ignore[arg-type] # plain
 
     def plain(self, value: object, depth: int) -> object:
         """Return a value as text, number, None, or list or mapping of such."""

@@ -53,17 +53,17 @@ def store(target: object, items: list[object]) -> None:
     """Store alternating keys and values in a mapping.
 
     Raises:
-        TypeError: It is no mapping, or a key is without its value.
+        TypeError: It is no mapping.
+        ValueError: A key is without its value.
     """
     if isinstance(target, Inert):
         if target.entries is None:
             target.entries = {}
         target = target.entries
-    if not isinstance(target, dict) or len(items) % 2:
-        raise TypeError("no mapping, or a key without its value")
-    for index in range(0, len(items), 2):
-        key = items[index]
-        target[key if isinstance(key, str) else _key(key)] = items[index + 1]
+    if not isinstance(target, dict):
+        raise TypeError("no mapping")
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        target[key if isinstance(key, str) else _key(key)] = value
 
 
 def _key(key: object) -> object:

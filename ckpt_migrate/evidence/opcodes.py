@@ -119,10 +119,18 @@ def _extend(target: object, items: list[object]) -> None:
         raise TypeError("no list")
 
 
-def _tuple_of(m: Machine, count: int) -> None:
-    if len(m.stack) < count:
-        raise IndexError("the stack is too short")
-    m.stack[-count:] = [tuple(m.stack[-count:])]
+def _tuple_1(m: Machine) -> None:
+    m.stack[-1] = (m.stack[-1],)
+
+
+def _tuple_2(m: Machine) -> None:
+    last = m.stack.pop()
+    m.stack[-1] = (m.stack[-1], last)
+
+
+def _tuple_3(m: Machine) -> None:
+    last, middle = m.stack.pop(), m.stack.pop()
+    m.stack[-1] = (m.stack[-1], middle, last)
 
 
 def _collect(m: Machine) -> None:
@@ -172,10 +180,13 @@ def _refuse_buffer(_: Machine) -> NoReturn:
 
 def _number(layout: str) -> Callable[[Machine], None]:
     unpacker = struct.Struct(layout)
-    size, unpack = unpacker.size, unpacker.unpack
+    size, unpack = unpacker.size, unpacker.unpack_from
 
     def push_number(m: Machine) -> None:
-        m.stack.append(unpack(m.take(size))[0])
+        # Past the end there are zeros, and the machine stops at the first of them.
+        at = m.at
+        m.stack.append(unpack(m.data, at)[0])
+        m.at = at + size
 
     return push_number
 
@@ -194,7 +205,7 @@ def _bytes(width: int) -> Callable[[Machine], None]:
     return push_bytes
 
 
-# All but the stop and the four that the machine does by itself.
+# All but the stop and the six that the machine does by itself.
 OPERATIONS: dict[int, Callable[[Machine], object]] = {
     # Numbers.
     ord("I"): _int_line,
@@ -232,9 +243,9 @@ OPERATIONS: dict[int, Callable[[Machine], object]] = {
     0x91: _collect,
     ord(")"): lambda m: m.stack.append(()),
     ord("t"): _collect_tuple,
-    0x85: lambda m: _tuple_of(m, 1),
-    0x86: lambda m: _tuple_of(m, 2),
-    0x87: lambda m: _tuple_of(m, 3),
+    0x85: _tuple_1,
+    0x86: _tuple_2,
+    0x87: _tuple_3,
     # Dictionaries.
     ord("}"): lambda m: m.stack.append({}),
     ord("d"): _dictionary,
@@ -246,9 +257,7 @@ OPERATIONS: dict[int, Callable[[Machine], object]] = {
     ord("1"): lambda m: m.above_mark(),
     ord("2"): lambda m: m.stack.append(m.stack[-1]),
     ord("g"): lambda m: m.stack.append(m.memo[int(m.line())]),
-    ord("j"): lambda m: m.stack.append(m.memo[m.number(4)]),
     ord("p"): lambda m: _put(m, int(m.line())),
-    ord("r"): lambda m: _put(m, m.number(4)),
     0x94: lambda m: _put(m, len(m.memo)),
     # Classes, functions, objects: named, never looked up, never called.
     ord("c"): _name,

@@ -24,11 +24,15 @@ and at most some 450 MB, were all of them empty sets and dictionaries."""
 MAX_LINE_BYTES = 1 << 16
 """Longest text argument of the old, line-based opcodes, bytes."""
 
-# The four that make up most of every pickle of torch; the rest stand in OPERATIONS.
-_PUT, _GET, _TEXT, _SMALL = b"qhXK"
+CUT_SHORT = "ends in the middle of its pickle"
+
+# The six that make up most of every pickle of torch; the rest stand in OPERATIONS.
+_TEXT, _GET, _LONG_GET, _SMALL, _PUT, _LONG_PUT = b"XhjKqr"
 _STOP = ord(".")
 # Opcodes are read without asking whether the bytes end there; zero is no opcode.
 _PADDING = bytes(16)
+_LONGEST_FIXED = 9
+_length = struct.Struct("<I").unpack_from
 
 
 def load_pickle(data: bytes, start: int = 0) -> tuple[object, int]:
@@ -52,9 +56,17 @@ def load_pickle(data: bytes, start: int = 0) -> tuple[object, int]:
     except ReaderError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
-        if machine.at >= len(data):
-            raise TruncatedError("ends in the middle of its pickle") from error
+        # An argument of fixed length that was cut has been read with zeros in the place of what is missing.
+        if machine.at + _LONGEST_FIXED >= len(data):
+            raise TruncatedError(CUT_SHORT) from error
         raise PickleError(f"no valid pickle at byte {machine.at}") from error
+
+
+def _decode(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "surrogatepass")
 
 
 class Machine:
@@ -80,32 +92,46 @@ class Machine:
 
     def run(self) -> object:
         """Run to the end of the pickle and return what is on top of the stack."""
-        data, size, memo = self.data, self.size, self.memo
-        for _ in range(MAX_OPERATIONS):
-            at = self.at
-            opcode = data[at]
-            if opcode == _PUT:
-                memo[data[at + 1]] = self.stack[-1]
-                self.at = at + 2
-            elif opcode == _TEXT:
-                start = at + 5
-                end = start + int.from_bytes(data[at + 1 : start], "little")
-                if end > size:
-                    raise TruncatedError("ends in the middle of its pickle")
-                self.stack.append(data[start:end].decode("utf-8", "surrogatepass"))
-                self.at = end
-            elif opcode == _GET:
-                self.stack.append(memo[data[at + 1]])
-                self.at = at + 2
-            elif opcode == _SMALL:
-                self.stack.append(data[at + 1])
-                self.at = at + 2
-            elif opcode == _STOP:
-                self.at = at + 1
-                return self.stack.pop()
-            else:
-                self.at = at + 1
-                OPERATIONS[opcode](self)
+        at = self.at
+        data, size, memo, stack = self.data, self.size, self.memo, self.stack
+        try:
+            for _ in range(MAX_OPERATIONS):
+                opcode = data[at]
+                if opcode == _TEXT:
+                    start = at + 5
+                    at = start + _length(data, at + 1)[0]
+                    if at > size:
+                        raise TruncatedError(CUT_SHORT)
+                    text = _decode(data[start:at])
+                    stack.append(text)
+                    # A text is nearly always remembered at once.
+                    if data[at] == _PUT:
+                        memo[data[at + 1]] = text
+                        at += 2
+                elif opcode == _GET:
+                    stack.append(memo[data[at + 1]])
+                    at += 2
+                elif opcode == _LONG_GET:
+                    stack.append(memo[_length(data, at + 1)[0]])
+                    at += 5
+                elif opcode == _SMALL:
+                    stack.append(data[at + 1])
+                    at += 2
+                elif opcode == _PUT:
+                    memo[data[at + 1]] = stack[-1]
+                    at += 2
+                elif opcode == _LONG_PUT:
+                    memo[_length(data, at + 1)[0]] = stack[-1]
+                    at += 5
+                elif opcode == _STOP:
+                    at += 1
+                    return stack.pop()
+                else:
+                    self.at = at + 1
+                    OPERATIONS[opcode](self)
+                    at, stack = self.at, self.stack
+        finally:
+            self.at = max(at, self.at)
         raise PickleError(f"its pickle has over {MAX_OPERATIONS:,} operations")
 
     def spend(self, count: int) -> None:
@@ -119,7 +145,7 @@ class Machine:
         start = self.at
         end = start + count
         if end > self.size:
-            raise TruncatedError("ends in the middle of its pickle")
+            raise TruncatedError(CUT_SHORT)
         self.at = end
         return self.data[start:end]
 
@@ -132,7 +158,7 @@ class Machine:
         end = self.data.find(b"\n", self.at, self.at + MAX_LINE_BYTES)
         if end < 0:
             if self.at + MAX_LINE_BYTES > self.size:
-                raise TruncatedError("ends in the middle of its pickle")
+                raise TruncatedError(CUT_SHORT)
             raise PickleError(f"no valid pickle at byte {self.at}: a line is too long")
         line = self.data[self.at : end]
         self.at = end + 1

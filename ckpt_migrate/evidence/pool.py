@@ -22,22 +22,25 @@ class FactPool:
 
     def __init__(self, reader: str) -> None:
         self._reader = reader
-        self._known: dict[tuple[str, str, type, Scalar], Fact] = {}
+        self._known: dict[str, dict[tuple[str, Scalar], Fact]] = {}
+        self._count = 0
 
     def params(self, pairs: Iterable[tuple[str, Scalar]], source: str) -> list[Fact]:
         """Return a fact for every key and value, in their order."""
-        known, facts = self._known, []
-        for key, value in pairs:
-            # 1, 1.0 and True are equal, and not the same text.
-            identity = (source, key, value.__class__, value)
+        known = self._known.setdefault(source, {})
+        facts = []
+        for pair in pairs:
+            key, value = pair
             if value.__class__ is list:
-                facts.append(Fact(FactKind.PARAM, key, value, source, self._reader))
+                facts.append(Fact(FactKind.PARAM, sys.intern(key), value, source, self._reader))
                 continue
-            fact = known.get(identity)
-            if fact is None:
-                if len(known) >= MAX_POOLED:
-                    known.clear()
-                fact = Fact(FactKind.PARAM, sys.intern(key), value, source, self._reader)
-                known[identity] = fact
+            fact = known.get(pair)
+            # 1, 1.0 and True are equal, and not the same text.
+            if fact is None or fact.value.__class__ is not value.__class__:
+                fact = known[pair] = Fact(FactKind.PARAM, sys.intern(key), value, source, self._reader)
+                self._count += 1
             facts.append(fact)
+        if self._count > MAX_POOLED:
+            self._known.clear()
+            self._count = 0
         return facts

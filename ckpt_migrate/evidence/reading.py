@@ -12,6 +12,7 @@ from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.pointers import PointerReader
 from ckpt_migrate.evidence.records import Evidence, Fact, Problem
 from ckpt_migrate.evidence.torch_facts import TorchReader
+from ckpt_migrate.overlap import map_in_order
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
 
@@ -30,7 +31,7 @@ _MAX_KNOWN_NAMES = 10_000
 
 
 class Reader(Protocol):
-    """Reads one kind of file. It opens what it is given for reading and nothing else."""
+    """Reads one kind of file. It opens what it is given for reading and nothing else, and from several threads."""
 
     @property
     def name(self) -> str:
@@ -55,11 +56,9 @@ def read_evidence(checkpoint: Checkpoint, recipe: Recipe) -> Evidence:
 
 def read_all(checkpoints: Sequence[Checkpoint], recipe: Recipe, *, progress: Progress = SILENT) -> dict[str, Evidence]:
     """Return the evidence of many checkpoint directories by path, in their order."""
-    reading = _Reading(recipe)
-    return {
-        checkpoint.path: reading.read(checkpoint)
-        for checkpoint in progress.track(checkpoints, label="Reading evidence", total=len(checkpoints))
-    }
+    found = map_in_order(_Reading(recipe).read, checkpoints)
+    tracked = progress.track(found, label="Reading evidence", total=len(checkpoints))
+    return {checkpoint.path: evidence for checkpoint, evidence in zip(checkpoints, tracked, strict=True)}
 
 
 class _Reading:

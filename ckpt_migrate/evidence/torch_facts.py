@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from ckpt_migrate.evidence.records import Scalar
     from ckpt_migrate.records import FileStat
 
-SUFFIXES = (".ckpt", ".pt", ".pth", ".pth.tar", "training_args.bin")
+_ARGUMENTS = "training_args.bin"  # the Hugging Face trainer: one object, the config itself
+
+SUFFIXES = (".ckpt", ".pt", ".pth", ".pth.tar", _ARGUMENTS)
 """Endings of files that torch writes."""
 
 CONFIG_KEYS = ("config", "cfg", "args", "hparams", "hyper_parameters", "datamodule_hyper_parameters")
@@ -48,23 +50,15 @@ class TorchReader:
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Return config values, counts, the callbacks' best score, and what names a run or a directory."""
-        content = checkpoint_content(load_torch(path))
+        top = reveal(load_torch(path))
+        content: dict[object, object] = {"config": top} if file.path.endswith(_ARGUMENTS) else {}
+        if not content and isinstance(top, dict):
+            content = top
         facts = [Fact(kind, key, value, file.path, self.name) for kind, key, value in small_facts(content)]
         for key in CONFIG_KEYS:
             if key in content:
                 facts += self._pool.params(flatten(content[key], reveal), file.path)
         return facts
-
-
-def checkpoint_content(top: object) -> dict[object, object]:
-    """Return a checkpoint's object as a mapping, empty when it is none.
-
-    `training_args.bin` of the Hugging Face trainer is one object, the config itself.
-    """
-    content = reveal(top)
-    if not isinstance(content, dict):
-        return {}
-    return {"config": content} if isinstance(top, Inert) and top.entries is None else content
 
 
 def small_facts(content: dict[object, object]) -> Iterator[tuple[FactKind, str, Scalar]]:

@@ -1,0 +1,57 @@
+"""Overlap: many small reads on threads where the file system makes them wait, one after the other where not.
+
+On a network file system each open takes a round trip, and eight at a time take an eighth of the time. On a local disk
+with a warm cache threads only fight for the interpreter, and cost a third more. Which of both it is shows in the
+first reads: the time they took against the time the processor worked on them. The results and their order are the
+same either way.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+THREADS = 8
+"""Reads under way at once; servers of network file systems answer some tens."""
+
+PROBED = 64
+"""Items done first, one after the other, to see whether they wait."""
+
+WAITING_FACTOR = 3.0
+"""Threads pay from here on: time taken over time worked. Below it another process's load looks the same."""
+
+
+def map_in_order(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
+    """Yield `function` of each item, in their order; on threads once the first ones show that it waits.
+
+    Args:
+        function: Must be safe to call from several threads.
+        items: What it is called with.
+    """
+    taken_s = worked_s = 0.0
+    for item in items[:PROBED]:
+        started_s, started_work_s = time.perf_counter(), time.thread_time()
+        result = function(item)
+        worked_s += time.thread_time() - started_work_s
+        taken_s += time.perf_counter() - started_s
+        yield result
+    rest = items[PROBED:]
+    if not rest:
+        return
+    if taken_s < WAITING_FACTOR * worked_s:
+        yield from map(function, rest)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import and rarely needed
+
+    executor = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
+    try:
+        yield from executor.map(function, rest)
+    finally:
+        # Ends at once when the consumer was interrupted: what was not begun is not begun.
+        executor.shutdown(wait=True, cancel_futures=True)
