@@ -1,26 +1,55 @@
-# What people run. `make demo` and `make test` need nothing but Python 3.10+ with venv.
+# What people run. `make demo` and `make test` need nothing but Python 3.10+ with venv and a package index.
 PYTHON ?= python3
 VENV ?= .venv
+OLDEST ?= .venv-oldest
+DEMO ?= ckpt-migrate-demo
+SEEDS ?= 20
 BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint clean
+.PHONY: demo test test-oldest lint eval bench crash clean
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test,lint]'
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python $(PIP_INSTALL) --editable .
 	touch $@
 
-demo: $(VENV)/.installed
-	$(BIN)/ckpt-migrate demo
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) --editable '.[test,lint]'
+	touch $@
 
-test: $(VENV)/.installed lint
+$(OLDEST)/.installed: pyproject.toml tests/oldest.txt
+	$(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python $(PIP_INSTALL) --constraint tests/oldest.txt --editable '.[test]' setuptools
+	touch $@
+
+# The main job on a legacy tree and a real MLflow store, both made on the spot.
+demo: $(VENV)/.installed
+	rm -rf $(DEMO)
+	$(BIN)/ckpt-migrate demo $(DEMO)
+
+test: lint
 	$(BIN)/python -m pytest -n 2
 
-lint: $(VENV)/.installed
+# The same with the oldest versions that pyproject.toml allows (MLflow 2.9; needs Python 3.10 or 3.11).
+test-oldest: $(OLDEST)/.installed
+	$(OLDEST)/bin/python -m pytest -n 2
+
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Matching on worlds of known truth, beside simpler ways of matching.
+eval: $(VENV)/.installed-dev
+	$(BIN)/python -m evaluation --seeds $(SEEDS)
+
+bench: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/bench_stores.py
+	$(BIN)/python benchmarks/bench_scan.py
+	$(BIN)/python benchmarks/bench_apply.py
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
