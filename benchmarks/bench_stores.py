@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, run by its path
 """How long it takes to read a whole store, by this package and by MlflowClient, paired in one run of this script.
 
     python benchmarks/bench_stores.py --runs 2000

@@ -78,6 +78,8 @@ def _is_experiment(folder: str) -> bool:
 def _has_runs(folder: str) -> bool:
     try:
         names = os.listdir(folder)
+    except PermissionError:
+        return True  # it may; whoever reads the store is told that it cannot be listed
     except OSError:
         return False
     return any(is_run_id(name) and os.path.isfile(os.path.join(folder, name, META)) for name in names)
