@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 FEWEST_RUNS = 10
 """Stores with fewer usable runs are left out."""
+STEADY_SHARE = 0.8
+"""A param that has one value in this share of the runs is not one that the project varies."""
 _OUTCOMES = {outcome.value: outcome for outcome in (Outcome.FINISHED, Outcome.CRASHED, Outcome.KILLED)}
 _LONGEST_HISTORY = 200
 
@@ -134,16 +136,23 @@ def _draw_habits(rng: Random, usable: list[RecordedRun]) -> Habits:
     losses = Counter({key: count for key, count in metrics.items() if "loss" in key.lower()}) or metrics
     loss = max(losses, key=lambda key: (losses[key], key), default="")
     few = sorted(keys)
+    # What drifts is a worker count or a device, not what a project turns from run to run.
+    steady = [key for key in few if _most_common_share(key, usable) >= STEADY_SHARE]
     return replace(
         habits,
         format=ParamFormat(),
-        drifting=tuple(rng.sample(few, min(len(few), rng.choice((0, 0, 1, 2, 3))))),
+        drifting=tuple(rng.sample(steady, min(len(steady), rng.choice((0, 0, 1, 2, 3))))),
         unwritten=tuple(key for key in few if rng.random() < 0.1),
         run_names="words",
         loss=loss,
         names_loss=bool(loss) and rng.random() < 0.8,
         has_torch=False,
     )
+
+
+def _most_common_share(key: str, usable: list[RecordedRun]) -> float:
+    values = Counter(each.details.params.get(key) for each in usable)
+    return max(values.values()) / len(usable)
 
 
 def _train(rng: Random, habits: Habits, host: Host, recorded: RecordedRun) -> Training:
