@@ -1,3 +1,4 @@
+# ruff: noqa: INP001 - a script, no package
 """Time a scan with all evidence against the least that any tool must do: list, and read each config.
 
     python benchmarks/bench_scan.py --directories 10000

@@ -21,6 +21,9 @@ MAX_DEPTH = 64
 MAX_INTEGER_BITS = 1024
 """Longer integers are kept as hexadecimal text: Python refuses to print those over 4,300 digits."""
 
+MISSING = "???"
+"""How Hydra writes a value that was never given."""
+
 OPAQUE = object()
 """What a value is that has no plain form; it is left out, and so is a list that holds one."""
 
@@ -31,7 +34,7 @@ def flatten(top: object, reveal: Callable[[object], object] | None = None) -> li
     """Return key and value of every value in a config, in its order.
 
     Empty mappings become the text `{}`, lists stay lists; a list that holds mappings becomes the text that `str`
-    gives, which is what loggers log. Values with an unresolved `${…}` are left out: they say nothing yet.
+    gives, which is what loggers log. Values that Hydra has not resolved (`${…}`, `???`) are left out: they say nothing.
 
     Args:
         top: The config; what is no mapping has no params.
@@ -74,7 +77,7 @@ class _Flattening:
             key = f"{prefix}{text_of(name)}"
             # This loop runs for every value of every checkpoint: the plainest kinds come first and call nothing.
             if isinstance(value, str):
-                if "${" not in value:
+                if "${" not in value and value != MISSING:
                     found.append((key, value if value.isascii() else text_of(value)))
             elif value is None or isinstance(value, (float, bool)):
                 found.append((key, value))
@@ -130,7 +133,7 @@ def _holds_mapping(value: object) -> bool:
 
 def _is_unresolved(value: object) -> bool:
     if isinstance(value, str):
-        return "${" in value
+        return "${" in value or value == MISSING
     if isinstance(value, dict):
         return any(map(_is_unresolved, value.values()))
     return isinstance(value, list) and any(map(_is_unresolved, value))
