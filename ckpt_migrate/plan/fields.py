@@ -87,12 +87,16 @@ def sealed_values(plan: Plan) -> list[object]:
 
 
 def shown_confidence(confidence: float | None) -> float | None:
-    """Return a probability rounded down to six places: 1 is shown for certainty alone, 0 for less than 1e-6.
+    """Return a probability rounded down to six places; 1 is shown for certainty alone, 0 for less than 1e-6.
 
-    >>> shown_confidence(0.99999987)
-    0.999999
+    A shown probability is shown as itself, though in binary it may lie a hair below its six digits.
+
+    >>> shown_confidence(0.99999987), shown_confidence(0.29), shown_confidence(1.0)
+    (0.999999, 0.29, 1.0)
     """
-    return None if confidence is None else int(confidence * 1e6) / 1e6
+    if confidence is None or confidence >= 1:
+        return confidence
+    return min(int(confidence * 1e6 + 1e-6), 999_999) / 1e6
 
 
 def _number(value: float | None) -> float | None:
