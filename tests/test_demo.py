@@ -11,6 +11,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 import zipfile
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -348,7 +349,6 @@ def test_the_walk_tells_the_whole_story_in_order(copy: DemoWorld, monkeypatch: p
         ["show", plan],
         ["show", plan, copy.of_kind(Kind.SWEEP)[0].name],
         ["show", plan, copy.of_kind(Kind.TWIN)[0].name],
-        ["report", plan, "-o", "demo/report.html"],
         ["apply", plan, "--dry-run"],
         ["apply", plan, "--yes"],
         ["verify", root, "--tracking-uri", store],
@@ -360,7 +360,7 @@ def test_the_walk_tells_the_whole_story_in_order(copy: DemoWorld, monkeypatch: p
         assert f"  $ .venv/bin/ckpt-migrate {' '.join(command)}" in recorder.lines
     assert recorder.text.count("Proof: ") == 2
     assert max(len(line) for line in recorder.lines if "  $ " not in line) <= 100
-    assert f"  $ .venv/bin/ckpt-migrate review {plan}" in recorder.lines
+    assert f"  $ .venv/bin/ckpt-migrate apply {plan}" in recorder.lines
 
 
 def test_paths_outside_the_current_directory_are_shown_in_full_and_quoted(
@@ -386,7 +386,7 @@ def test_right_and_wrong_renames_are_counted_and_a_wrong_one_fails_the_demo(copy
     wronged, neighbour = copy.of_kind(Kind.SWEEP)[:2]
     rightly = rename(copy, Kind.PLAIN, copy.of_kind(Kind.PLAIN)[0].run_id)
     wrongly = rename(copy, Kind.SWEEP, neighbour.run_id)
-    recorder = Recorder({"report": rightly, "apply": wrongly})
+    recorder = Recorder({"plan": rightly, "apply": wrongly})
     assert walk(copy, recorder.run, recorder.lines.append) == 1
     assert "1 renamed rightly, 1 wrongly" in recorder.text
     assert "names left alone: 1 crashed, 1 current, 1 dashed" in " ".join(recorder.text.split())
@@ -444,3 +444,44 @@ def test_the_logs_that_stay_are_no_difference(copy: DemoWorld) -> None:
 
     recorder = Recorder({"apply": act})
     assert walk(copy, recorder.run, recorder.lines.append) == 0
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str, float, Path]:
+    """The real thing, as a user runs it: standard output, standard error, seconds taken, where."""
+    folder = tmp_path_factory.mktemp("story")
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "ckpt_migrate", "demo", "my demo"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return " ".join(done.stdout.split()), done.stderr, time.monotonic() - began, folder
+
+
+def test_the_command_runs_the_whole_story_in_a_minute(told: tuple[str, str, float, Path]) -> None:
+    text, errors, seconds, folder = told
+    assert seconds < 60
+    assert "WRONG" not in text
+    assert "Traceback" not in errors
+    assert os.listdir(folder) == ["my demo"]
+    assert sorted(os.listdir(folder / "my demo")) == [
+        "checkpoints",
+        "configs",
+        "mlflow.db",
+        "mlruns",
+        "plan.yaml",
+    ]
+
+
+def test_the_tool_gets_the_demo_right(told: tuple[str, str, float, Path]) -> None:
+    """Nineteen renames, all of them right; the zone is found; what nobody can know is left alone."""
+    text = told[0]
+    assert "Europe/Berlin" in text
+    assert "19 renamed rightly, 0 wrongly" in text
+    assert "1 current, 1 dashed, 1 deleted, 1 orphan, 1 stale manifest, 2 twin" in text
+    assert text.count("Proof: ") == 2

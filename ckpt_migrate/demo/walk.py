@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.demo.world import DemoCheckpoint, DemoWorld
 
-PLAN, REPORT = "plan.yaml", "report.html"
+PLAN = "plan.yaml"
 _WIDTH = 100
 
 
@@ -73,7 +73,6 @@ class _Guide:
         self._program = program
         self._root = _shown(world.root)
         self._plan = _shown(os.path.join(world.folder, PLAN))
-        self._report = _shown(os.path.join(world.folder, REPORT))
         self._uri = _shown_uri(world.tracking_uri)
         self._before = self._snapshot()
         self._inodes = {
@@ -135,14 +134,8 @@ class _Guide:
             Step(
                 "Why not?",
                 "Two directories and two runs with the same second, settings and loss. A guess would be right "
-                "half of the time: look at the candidates, between which `review` would let you choose.",
+                "half of the time: look at the candidates. In the plan, you could set `action: rename` and one run id.",
                 ("show", self._plan, twin.name),
-                undecided,
-            ),
-            Step(
-                "The same as a page, for colleagues.",
-                f"Open {self._report} in a browser when the walk is over.",
-                ("report", self._plan, "-o", self._report),
                 undecided,
             ),
             Step(
@@ -243,12 +236,7 @@ class _Guide:
         plan = ("plan", self._root, "--tracking-uri", self._uri, "-o", self._plan)
         self._say("")
         self._say("That was all. The tree has its old names again, and it is yours to try by hand:")
-        for command in (
-            plan,
-            ("review", self._plan),
-            ("apply", self._plan),
-            ("rollback", "latest", "--root", self._root),
-        ):
+        for command in (plan, ("apply", self._plan), ("rollback", "latest", "--root", self._root)):
             self._say(f"  $ {self._pasted(command)}")
         self._say(f"Remove the folder {_shown(self._world.folder)} when you are done.")
 
@@ -272,7 +260,7 @@ class _Guide:
         return self._world.of_kind(kind)[0]
 
     def _snapshot(self) -> snapshot.Snapshot:
-        return snapshot.take(self._world.folder, without=(PLAN, REPORT))
+        return snapshot.take(self._world.folder, without=(PLAN,))
 
 
 def _shown(path: str) -> str:
