@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import date, time
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.files import ReaderError, read_whole
@@ -66,7 +67,7 @@ def parse_config(data: bytes, path: str) -> list[tuple[str, Scalar]]:
         if isinstance(top, list) and path.endswith(_OVERRIDES):
             top = dict(_overrides(top))
     elif ending == "toml":
-        top = _load_toml(data)
+        return flatten(_load_toml(data), _reveal_toml)
     else:
         try:
             top = json.loads(data)
@@ -86,6 +87,11 @@ def _load_toml(data: bytes) -> object:
         except (ValueError, RecursionError) as error:
             raise ReaderError(f"no TOML: {error}") from error
     raise ReaderError("TOML is read under Python 3.11 and later only")
+
+
+def _reveal_toml(value: object) -> object:
+    """Return a date or time, the only objects that TOML has, as it is written."""
+    return value.isoformat() if isinstance(value, (date, time)) else value
 
 
 def _overrides(lines: list[object]) -> Iterator[tuple[str, object]]:

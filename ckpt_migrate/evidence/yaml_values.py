@@ -93,12 +93,16 @@ class _Builder:
             kind = tag[len(_PYTHON) :]
             return text if kind in {"str", "unicode"} else OPAQUE
         node = yaml.ScalarNode(tag, text)
-        if tag == f"{_STANDARD}int":
-            return self.constructor.construct_yaml_int(node)
-        if tag == f"{_STANDARD}float":
-            return self.constructor.construct_yaml_float(node)
-        if tag == f"{_STANDARD}bool":
-            return self.constructor.construct_yaml_bool(node)
+        try:
+            if tag == f"{_STANDARD}int":
+                return self.constructor.construct_yaml_int(node)
+            if tag == f"{_STANDARD}float":
+                return self.constructor.construct_yaml_float(node)
+            if tag == f"{_STANDARD}bool":
+                return self.constructor.construct_yaml_bool(node)
+        except (LookupError, ValueError):
+            # A tag that its value does not fit, such as `!!int x`.
+            return text
         return None if tag == f"{_STANDARD}null" else text
 
     def collection(self, start: yaml.CollectionStartEvent, items: list[object]) -> object:

@@ -12,6 +12,7 @@ import struct
 import sys
 import zlib
 from collections import OrderedDict
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -28,7 +29,6 @@ class Name:
     def __init__(self, module: str, name: str) -> None:
         self.__module__ = module
         self.name = name
-        _NAMED.setdefault(module, ModuleType(module)).__dict__[name] = self
 
     def __call__(self, *_: object) -> None:
         """Exist, since the pickler asks for callables."""
@@ -38,8 +38,20 @@ class Name:
         return self.name
 
 
-FLOAT_STORAGE = Name("torch", "FloatStorage")
-REBUILD_TENSOR = Name("torch._utils", "_rebuild_tensor_v2")
+@cache
+def named(module: str, name: str) -> Name:
+    """Return the one stand-in of a name, to be found by the pickler while it writes."""
+    parts = module.split(".")
+    for count in range(1, len(parts) + 1):
+        package = ".".join(parts[:count])
+        _NAMED.setdefault(package, ModuleType(package))
+    stand_in = Name(module, name)
+    setattr(_NAMED[module], name, stand_in)
+    return stand_in
+
+
+FLOAT_STORAGE = named("torch", "FloatStorage")
+REBUILD_TENSOR = named("torch._utils", "_rebuild_tensor_v2")
 
 
 class Storage:
