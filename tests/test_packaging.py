@@ -25,7 +25,7 @@ PACKAGE = REPOSITORY / "ckpt_migrate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 DATA = {"ckpt_migrate/py.typed"}
 """Files of the package that are no modules."""
-SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "docs", ".ci"}
+SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", ".ci"}
 SOURCE_FILES = {"pyproject.toml", "PKG-INFO", ".gitignore", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
 DISTRIBUTIONS = {"yaml": "pyyaml"}
 """Import names that differ from the name of the distribution."""
