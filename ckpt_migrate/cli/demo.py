@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+
 import click
 
 from ckpt_migrate.cli import run as run_command
@@ -18,4 +21,12 @@ def command(folder: str) -> int:
 
     click.echo(f"Making a legacy tree and a real MLflow store in {folder} ...")
     world = build_demo(folder)
-    return walk(world, run_command, click.echo)
+    return walk(world, run_command, click.echo, program=_program())
+
+
+def _program() -> str:
+    """Return how this program is called here, so that the commands shown can be pasted."""
+    if shutil.which("ckpt-migrate") is not None:
+        return "ckpt-migrate"
+    called = sys.argv[0]
+    return f"{sys.executable} -m ckpt_migrate" if called.endswith("__main__.py") else called
