@@ -65,10 +65,8 @@ class MergedStore:
 
     def mentions(self, pattern: re.Pattern[str]) -> Iterator[Mention]:
         """Yield every matching text once, sorted by run id, from the store whose record of the run counts."""
-        owners = self._read_owners()
-        streams = [
-            (hit for hit in store.mentions(pattern) if owners.get(hit.run_id) is store) for store in self._stores
-        ]
+        self._read_owners()
+        streams = [self._own_mentions(store, pattern) for store in self._stores]
         yield from heapq.merge(*streams, key=lambda hit: hit.run_id)
 
     def metric_histories(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
@@ -88,6 +86,10 @@ class MergedStore:
         """Close every store."""
         for store in self._stores:
             store.close()
+
+    def _own_mentions(self, store: RunStore, pattern: re.Pattern[str]) -> Iterator[Mention]:
+        owners = self._read_owners()
+        return (hit for hit in store.mentions(pattern) if owners.get(hit.run_id) is store)
 
     def _read_owners(self) -> Mapping[str, RunStore]:
         if self._owners is None:

@@ -163,5 +163,7 @@ class SqlalchemyRows:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except self._sqlalchemy.exc.SQLAlchemyError as error:
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - of a dropped connection, drivers raise what they like
             raise _store_error(error, self._uri) from None

@@ -7,11 +7,11 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 SCHEMA = """
 CREATE TABLE experiments (experiment_id INTEGER PRIMARY KEY, name VARCHAR(256), lifecycle_stage VARCHAR(32));
@@ -29,22 +29,22 @@ INSERT INTO experiments VALUES (0, 'Default', 'active'), (1, 'phase2', 'active')
 PARAMS = 5
 """Params that every run gets in the transaction that makes it."""
 
-WRITER = f"""
+WRITER = """
 import sqlite3, sys, time
 path, mode, first, count, pause = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), float(sys.argv[5])
 database = sqlite3.connect(path, timeout=5 if mode == "delete" else 0, isolation_level=None)
-database.execute(f"PRAGMA journal_mode={{mode}}")
+database.execute(f"PRAGMA journal_mode={mode}")
 database.execute("PRAGMA synchronous=OFF")
 database.execute("PRAGMA wal_autocheckpoint=50")
 for number in range(first, first + count):
-    run_id = f"{{number:032x}}"
+    run_id = f"{number:032x}"
     database.execute("BEGIN IMMEDIATE")
     database.execute(
         "INSERT INTO runs VALUES (?, ?, 'FINISHED', 1700000000000, 1700000001000, 'active', NULL, 1)",
-        (run_id, f"run-{{number}}"),
+        (run_id, f"run-{number}"),
     )
-    for key in range({PARAMS}):
-        database.execute("INSERT INTO params VALUES (?, ?, ?)", (f"key{{key}}", "x" * 200, run_id))
+    for key in range(int(sys.argv[6])):
+        database.execute("INSERT INTO params VALUES (?, ?, ?)", (f"key{key}", "x" * 200, run_id))
     database.execute("COMMIT")
     print(number, flush=True)
     time.sleep(pause)
@@ -72,7 +72,8 @@ def writer(
 
     On leaving it is asked to close the database and end, unless the test has killed it.
     """
-    command = [sys.executable, "-c", WRITER, str(path), journal_mode, str(first), str(count), str(pause_s)]
+    command = [sys.executable, "-c", WRITER, str(path), journal_mode, str(first), str(count)]
+    command += [str(pause_s), str(PARAMS)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from file_store_maker import META, OTHER, RUN, add_experiment, add_run, write
 
 from ckpt_migrate.errors import StoreError, StoreNotFoundError
 from ckpt_migrate.tracking import open_stores
 from ckpt_migrate.tracking.filestore import is_file_store
+from tracking.file_store_maker import META, OTHER, RUN, add_experiment, add_run, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

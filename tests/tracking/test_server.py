@@ -38,11 +38,12 @@ def http_server(reply: Callable[[str, dict[str, Any]], Reply | None]) -> Iterato
                 return
             status, kind, text = answer
             data = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+            with suppress(OSError):  # a client that waited long enough
+                self.send_response(status)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
 
         do_GET = handle_any  # noqa: N815 - the name that http.server calls
         do_POST = handle_any  # noqa: N815 - same

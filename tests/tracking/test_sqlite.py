@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,10 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from database_maker import PARAMS, contents, make_database, writer
 
 from ckpt_migrate.errors import StoreError
-from ckpt_migrate.tracking import open_stores, sqlite, sqlite_copy
+from ckpt_migrate.tracking import open_stores, sqlite
+from tracking.database_maker import PARAMS, contents, make_database, writer
 
 if TYPE_CHECKING:
     from ckpt_migrate.tracking.records import RunStore
@@ -43,10 +44,10 @@ def opened(path: Path) -> RunStore:
     return open_stores([f"sqlite:///{path}"])
 
 
-def execute(path: Path, *statements: str) -> None:
+def insert(path: Path, table: str, *rows: tuple[object, ...]) -> None:
     with closing(sqlite3.connect(path)) as database, database:
-        for statement in statements:
-            database.execute(statement)
+        marks = ", ".join("?" * len(rows[0]))
+        database.executemany(f"INSERT INTO {table} VALUES ({marks})", rows)  # noqa: S608 - a table of this test's
 
 
 def check_complete(store: RunStore, *, at_least: int) -> int:
@@ -89,17 +90,18 @@ def test_a_copy_is_made_again_when_the_wal_starts_anew_meanwhile(
     """The interleaving that would mix two states: a full checkpoint and a new WAL between the two copies."""
     path = make_database(folder / "mlflow.db", journal_mode="wal")
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
-        database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('%s', 1)" % ("a" * 32))
-        real, calls = sqlite_copy.shutil.copyfile, []
+        database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES (?, 1)", ("a" * 32,))
+        real = shutil.copyfile
+        calls: list[str] = []
 
         def copy(source: str, target: str) -> None:
             real(source, target)
             calls.append(source)
             if len(calls) == 1:  # the database is copied, the WAL not yet
                 database.execute("PRAGMA wal_checkpoint(RESTART)")
-                database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES ('%s', 1)" % ("b" * 32))
+                database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES (?, 1)", ("b" * 32,))
 
-        monkeypatch.setattr(sqlite_copy.shutil, "copyfile", copy)
+        monkeypatch.setattr(shutil, "copyfile", copy)
         assert [run.run_id[0] for run in opened(path).runs()] == ["a", "b"]
         assert calls.count(str(path)) == 2
     assert not os.listdir(scratch)
@@ -224,7 +226,8 @@ def test_a_file_that_is_no_database_is_an_error(folder: Path, data: bytes, what:
 
 
 def test_a_database_of_something_else_is_an_error(folder: Path) -> None:
-    execute(folder / "other.db", "CREATE TABLE runs (id INTEGER)", "CREATE TABLE users (id INTEGER)")
+    with closing(sqlite3.connect(folder / "other.db")) as database:
+        database.executescript("CREATE TABLE runs (id INTEGER); CREATE TABLE users (id INTEGER)")
     with pytest.raises(StoreError, match="no MLflow runs"):
         opened(folder / "other.db")
 
@@ -237,9 +240,9 @@ def test_damage_in_the_middle_is_an_error_never_a_part_as_all(folder: Path, mode
     for start in range(8 * page, len(data) - page, 3 * page):
         data[start : start + page] = b"\xa5" * page
     path.write_bytes(data)
+    ids = [f"{number:032x}" for number in range(300)]
     with pytest.raises(StoreError, match="cannot be read"):
-        store = opened(path)
-        store.details([run.run_id for run in store.runs()])
+        opened(path).details(ids)
 
 
 def test_a_copy_that_finds_no_room_says_how_much_and_where(
@@ -250,7 +253,7 @@ def test_a_copy_that_finds_no_room_says_how_much_and_where(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sqlite_copy.shutil, "copyfile", full)
+    monkeypatch.setattr(shutil, "copyfile", full)
     with pytest.raises(StoreError, match="No space left") as caught:
         opened(path)
     assert "TMPDIR" in str(caught.value.remedy)
@@ -259,20 +262,25 @@ def test_a_copy_that_finds_no_room_says_how_much_and_where(
 
 def test_odd_rows_are_read_or_named_and_never_lose_the_rest(folder: Path) -> None:
     path = make_database(folder / "mlflow.db")
-    execute(
+    insert(
         path,
-        f"INSERT INTO runs VALUES ('{RUN}', NULL, NULL, 1700000000000, NULL, NULL, NULL, 2)",
-        "INSERT INTO runs VALUES ('not-a-run-id', 'x', 'FINISHED', 1, 2, 'active', NULL, 1)",
-        "INSERT INTO runs VALUES (X'00ff', 'x', 'FINISHED', 1, 2, 'active', NULL, 1)",
-        f"INSERT INTO runs VALUES ('{'a' * 32}', 'x', 'FINISHED', 'soon', 9e300, 'active', NULL, 99)",
-        f"INSERT INTO tags VALUES ('mlflow.runName', 'phase2_x', '{RUN}')",
-        f"INSERT INTO tags VALUES ('none', NULL, '{RUN}')",
-        f"INSERT INTO params VALUES ('bad', CAST(X'ff61' AS TEXT), '{RUN}')",
-        f"INSERT INTO params VALUES ('number', 5, '{RUN}')",
-        f"INSERT INTO latest_metrics VALUES ('nan', 0, 5, '{RUN}', 3, 1)",
-        f"INSERT INTO latest_metrics VALUES ('inf', {sys.float_info.max!r}, 5, '{RUN}', 3, 0)",
-        f"INSERT INTO latest_metrics VALUES ('null', NULL, 5, '{RUN}', NULL, 0)",
-        f"INSERT INTO latest_metrics VALUES ('words', 'many', 5, '{RUN}', 3, 0)",
+        "runs",
+        (RUN, None, None, 1_700_000_000_000, None, None, None, 2),
+        ("not-a-run-id", "x", "FINISHED", 1, 2, "active", None, 1),
+        (b"\x00\xff", "x", "FINISHED", 1, 2, "active", None, 1),
+        ("a" * 32, "x", "FINISHED", "soon", 9e300, "active", None, 99),
+    )
+    insert(path, "tags", ("mlflow.runName", "phase2_x", RUN), ("none", None, RUN))
+    insert(path, "params", ("number", 5, RUN))
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("INSERT INTO params VALUES ('bad', CAST(X'ff61' AS TEXT), ?)", (RUN,))
+    insert(
+        path,
+        "latest_metrics",
+        ("nan", 0, 5, RUN, 3, 1),
+        ("inf", sys.float_info.max, 5, RUN, 3, 0),
+        ("null", None, 5, RUN, None, 0),
+        ("words", "many", 5, RUN, 3, 0),
     )
     store = opened(path)
     runs = {run.run_id: run for run in store.runs()}
