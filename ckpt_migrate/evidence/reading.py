@@ -77,13 +77,16 @@ class _Reading:
         # Files come sorted by path, so that facts need sorting within each file only.
         for file in checkpoint.files:
             found: list[Fact] = []
-            for reader in self.readers_of(file):
+            readers = self.readers_of(file)
+            for reader in readers:
                 try:
                     # All of a file or nothing: half a config would look like a whole one.
                     found += sorted(reader.read(f"{folder}/{file.path}", file), key=_KEY)
                 except Exception as error:  # noqa: BLE001 - one bad file, or a stranger's reader, must not end it all
                     problems.append(Problem(file.path, reader.name, _say(error)))
             found.sort(key=_KEY)
+            if len(readers) > 1:
+                found.sort(key=_KEY)
             facts += found
         return Evidence(tuple(facts), tuple(problems))
 

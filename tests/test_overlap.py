@@ -1,0 +1,61 @@
+"""Overlapping reads: the same results in the same order, with threads and without."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from ckpt_migrate.overlap import PROBED, THREADS, map_in_order
+
+COUNT = PROBED + 40
+
+
+def test_work_stays_on_one_thread() -> None:
+    """Threads would only fight for the interpreter."""
+    used: set[int] = set()
+
+    def work(item: int) -> int:
+        used.add(threading.get_ident())
+        return sum(range(20_000)) * 0 + item
+
+    assert list(map_in_order(work, range(COUNT))) == list(range(COUNT))
+    assert used == {threading.get_ident()}
+
+
+def test_waiting_is_shared_among_threads() -> None:
+    """In the order of the items, whichever is done first."""
+    used: set[int] = set()
+
+    def wait(item: int) -> int:
+        used.add(threading.get_ident())
+        time.sleep(0.001 * (1 + item % 3))
+        return item
+
+    assert list(map_in_order(wait, range(COUNT))) == list(range(COUNT))
+    assert 2 < len(used) <= THREADS + 1
+
+
+@pytest.mark.parametrize("count", [0, 1, PROBED])
+def test_few_items_need_no_threads(count: int) -> None:
+    assert list(map_in_order(str, range(count))) == [str(i) for i in range(count)]
+
+
+def test_an_error_ends_it_and_leaves_no_thread_behind() -> None:
+    """Nor does a consumer that stops, as on an interrupt."""
+
+    def wait(item: int) -> int:
+        time.sleep(0.001)
+        if item == PROBED + 20:
+            raise ValueError(item)
+        return item
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match=str(PROBED + 20)):
+        list(map_in_order(wait, range(COUNT)))
+    results = map_in_order(wait, range(PROBED + 10_000))
+    for _ in range(PROBED + 3):
+        next(results)
+    results.close()  # type: ignore[attr-defined] # it is a generator
+    assert threading.active_count() == before
