@@ -9,17 +9,19 @@ import stat
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import __version__, manifest, storage
 from ckpt_migrate.errors import DriftError, ExecutionError, PlanError
 from ckpt_migrate.executor import batches, make_group, remaining_groups
 from ckpt_migrate.filestate import AS_CREATED, FileState
-from ckpt_migrate.identity import TEMPORARY_PREFIX, identify
+from ckpt_migrate.identity import TEMPORARY_PREFIX, list_files
 from ckpt_migrate.journal import LOG_FORMAT, SUFFIX, Journal
+from ckpt_migrate.listing import fingerprint
 from ckpt_migrate.operations import Change, Phase, WriteFile, order_moves
 from ckpt_migrate.plan.records import Action
-from ckpt_migrate.preflight import Task, find_problems, read_listing, read_manifest
+from ckpt_migrate.preflight import Inspected, Preflight, Task, read_manifest
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.reconcile import Goal, reconcile
 from ckpt_migrate.records import STATE_DIRECTORY
@@ -113,6 +115,7 @@ class _Apply:
         self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
         self.tasks = _tasks(plan, recipe)
         self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
+        self.inspected: dict[int, Inspected] = {}
         self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
 
     @property
@@ -136,7 +139,10 @@ class _Apply:
             problems += finding.edited
         vacated = [place for item in pending for place in item.places]
         fresh = self._fresh(history)
-        problems += find_problems(fresh, self.recipe, roots=self.roots, vacated=vacated, progress=self.progress)
+        preflight = Preflight(self.recipe, vacated=vacated)
+        preflight.check(fresh, self.roots, progress=self.progress)
+        problems += preflight.problems
+        self.inspected = preflight.inspected
         if problems:
             raise DriftError(
                 "the plan cannot be applied as it stands; nothing was changed",
@@ -157,9 +163,11 @@ class _Apply:
                 number = group.number + 1
         units = order_moves(self._fresh(history))
         for tasks in batches(self.progress.track(units, label="Applying", total=len(units))):
-            prepared = [[self._prepare(task, number) for task in unit] for unit in tasks]
-            yield make_group(number, Phase.APPLY, prepared, tag=self.tag)
-            number += 1
+            prepared = [self._prepare_unit(unit, number) for unit in tasks]
+            changing = [unit for unit in prepared if unit]
+            if changing:
+                yield make_group(number, Phase.APPLY, changing, tag=self.tag)
+                number += 1
 
     def execute(self, history: History | None) -> ApplyResult:
         """Make the changes, logged."""
@@ -201,26 +209,34 @@ class _Apply:
         known = {} if history is None else history.items
         return [task for task in self.tasks if task.item not in known]
 
+    def _prepare_unit(self, unit: tuple[Task, ...], number: int) -> tuple[Change, ...]:
+        prepared = (self._prepare(task, number) for task in unit)
+        return tuple(change for change in prepared if change.source != change.target or change.files)
+
     def _prepare(self, task: Task, number: int) -> Change:
-        """Look at a directory and return what is to be done to it."""
-        files, is_as_planned = read_listing(task)
-        if not is_as_planned:
+        """Look at a directory once more and return what is to be done to it."""
+        inspected = self.inspected[task.item]
+        found = os.lstat(task.source)
+        if (found.st_ino, found.st_mtime_ns) != (inspected.identity.inode, inspected.mtime_ns):
             raise OSError(errno.ESTALE, "it was changed since it was checked", task.source)
-        found = os.stat(task.source, follow_symlinks=False)
+        files = self._manifests(task, found, number) if self.recipe.manifests else ()
+        return Change(task.item, task.source, task.target, inspected.identity, found.st_mtime_ns, files)
+
+    def _manifests(self, task: Task, found: os.stat_result, number: int) -> tuple[WriteFile, ...]:
+        files = list_files(task.source)
+        if fingerprint(found.st_ino, files) != task.fingerprint:
+            raise OSError(errno.ESTALE, "it was changed since it was checked", task.source)
         subject = manifest.Subject(task.shown_target, task.name, task.run, self.recipe)
         writes: list[WriteFile] = []
         for position, template in enumerate(self.recipe.manifests):
             before, content = read_manifest(os.path.join(task.source, template.name))
             if content is not None and not manifest.find_faults(template, content, subject):
                 continue
-            text = manifest.render(template, subject, files)
-            data = manifest.compose(template, text, content)
+            data = manifest.compose(template, manifest.render(template, subject, files), content)
             staged = f"{self.tag}-{number}-{task.item}-{position}"
             after = _new_state(data, before, found)
             writes.append(WriteFile(task.item, task.target, template.name, staged, before, after))
-        names = {template.name for template in self.recipe.manifests}
-        identity = identify(task.source, files, ignored=names)
-        return Change(task.item, task.source, task.target, identity, found.st_mtime_ns, tuple(writes))
+        return tuple(writes)
 
     def _create_log(self) -> Journal:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
@@ -278,6 +294,7 @@ def _new_state(data: bytes, before: FileState | None, directory: os.stat_result)
 def _tasks(plan: Plan, recipe: Recipe) -> list[Task]:
     tasks: list[Task] = []
     problems: list[str] = []
+    resolve = lru_cache(maxsize=None)(os.path.realpath)
     for item, entry in enumerate(plan.entries):
         if entry.action is Action.SKIP:
             continue
@@ -293,12 +310,12 @@ def _tasks(plan: Plan, recipe: Recipe) -> list[Task]:
         elif (source == target) is (entry.action is Action.RENAME):
             problems.append(f"{where}: {entry.action.value} does not fit the target {entry.target}")
         else:
-            parent = os.path.realpath(os.path.dirname(source))
+            parent = resolve(os.path.dirname(source))
             tasks.append(
                 Task(
                     item=item,
                     label=entry.checkpoint,
-                    root=os.path.realpath(plan.absolute(entry.root)),
+                    root=resolve(plan.absolute(entry.root)),
                     source=os.path.join(parent, os.path.basename(source)),
                     target=os.path.join(parent, os.path.basename(target)),
                     shown_target=target,

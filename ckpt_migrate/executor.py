@@ -16,6 +16,7 @@ import contextlib
 import errno
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,7 +25,7 @@ from ckpt_migrate.filestate import read_state
 from ckpt_migrate.operations import Change, Group, Phase, Rename, SetTimes, Sweep, WriteFile, order_moves, unit_renames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.filestate import FileState
     from ckpt_migrate.history import History
@@ -35,17 +36,17 @@ T = TypeVar("T")
 GROUP_SIZE = 256
 """Directories whose intents are synced at once. Larger groups gain little (docs/safety.md has the figures) and make a
 first Ctrl-C wait longer."""
+SYNC_THREADS = 8
+"""Syncs under way at once; on ext4 eight take a third of the time of one after another, sixteen no less than eight."""
 ASIDE = "-old"
 """Ending of the temporary name under which an old file lies while a new one takes its name in two steps."""
 
 
 class ChangeFailedError(Exception):
-    """A change could not be made; `operation` is which, the cause is the system's error."""
+    """A change could not be made; the text says which, and what the system said."""
 
-    def __init__(self, operation: Operation | None, error: OSError) -> None:
-        super().__init__(str(error))
-        self.operation = operation
-        self.error = error
+    def __init__(self, what: str, error: OSError) -> None:
+        super().__init__(f"{what}: {error.strerror or error}")
 
 
 class Executor:
@@ -69,26 +70,28 @@ class Executor:
         try:
             self._journal.append(self._intents(group))
         except OSError as error:
-            raise ChangeFailedError(None, error) from error
+            raise ChangeFailedError("the log cannot be written", error) from error
         try:
             self._change(group)
         except ChangeFailedError:
-            with contextlib.suppress(OSError):
-                for times in group.times():
+            for times in group.times():
+                with contextlib.suppress(OSError):  # what was not reached needs none
                     _keep_time(times)
             raise
         try:
             self._journal.append([{"kind": "done", "group": group.number}], is_synced=False)
         except OSError as error:
-            raise ChangeFailedError(None, error) from error
+            raise ChangeFailedError("the log cannot be written", error) from error
 
     def _intents(self, group: Group) -> Iterator[dict[str, Any]]:
         via = {rename.item: rename.source for rename in group.renames}
+        # The number of records tells a group that was written whole from one whose writing was cut short.
+        size = len(group.changes) + len(group.folders)
+        yield {"kind": "group", "group": group.number, "phase": group.phase.value, "size": size}
         for change in group.changes:
             aside = via.get(change.item)
             yield {
                 "kind": "intent",
-                "phase": group.phase.value,
                 "group": group.number,
                 "item": change.item,
                 "source": self._relative(change.source),
@@ -113,6 +116,7 @@ class Executor:
 
     def _change(self, group: Group) -> None:
         operation: Operation | None = None
+        what = ""
         try:
             for change in group.changes:
                 for operation in change.sweeps:
@@ -125,20 +129,30 @@ class Executor:
             for operation in files:
                 if operation.after is not None:
                     storage.stage_file(operation.staged_path, operation.after)
-            for operation in files:
-                if operation.after is not None:
-                    storage.sync_file(operation.staged_path)
+            staged = [file.staged_path for file in files if file.after is not None]
+            operation, what = None, "manifests cannot be brought to the disk"
+            _at_once(storage.sync_file, staged)
             for operation in files:
                 _publish(operation)
                 self.completed.append(_without_data(operation))
             for operation in group.times():
                 _keep_time(operation)
                 self.completed.append(operation)
-            operation = None
-            for path in _touched(group):
-                storage.sync_directory(path)
+            operation, what = None, "new names cannot be brought to the disk"
+            _at_once(storage.sync_directory, _touched(group))
         except OSError as error:
-            raise ChangeFailedError(operation, error) from error
+            raise ChangeFailedError(what if operation is None else operation.describe(), error) from error
+
+
+def _at_once(sync: Callable[[str], None], paths: Sequence[str]) -> None:
+    """Sync many paths, several at a time: the file system then commits them together."""
+    if len(paths) <= SYNC_THREADS:
+        for path in paths:
+            sync(path)
+        return
+    with ThreadPoolExecutor(SYNC_THREADS) as pool:
+        for _ in pool.map(sync, paths):
+            pass
 
 
 def batches(units: Iterable[tuple[T, ...]]) -> Iterator[list[tuple[T, ...]]]:

@@ -159,34 +159,44 @@ def _fold(path: str, contents: Contents) -> History:
     return history
 
 
+@dataclass(slots=True)
+class _LoggedGroup:
+    """A group as its records come by; `size` is None when the record that says it was lost."""
+
+    phase: Phase
+    size: int | None
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+
 class _Fold:
     def __init__(self, history: History) -> None:
         self.history = history
-        self.open_items: dict[int, list[int]] = {}
-        self.open_folders: dict[int, list[str]] = {}
+        self.groups: dict[int, _LoggedGroup] = {}
+        self.current: int | None = None
         self.phase: Phase | None = None
         self.end: Mapping[str, Any] | None = None
 
     def take(self, record: dict[str, Any]) -> None:
         kind = record["kind"]
+        if kind in {"intent", "folder"}:
+            self._take_change(record)
+            return
+        self._close_group()
         if kind == "header":
             self._take_header(record)
         elif kind == "begin":
             self._enter(Phase(record["phase"]))
-        elif kind == "intent":
-            self._take_intent(record)
-        elif kind == "folder":
-            path = self._absolute(record["path"])
-            self.history.folders.setdefault(path, record["mtime_ns"])
-            self.open_folders.setdefault(record["group"], []).append(path)
+        elif kind == "group":
+            self._open_group(record["group"], Phase(record["phase"]), record["size"])
         elif kind == "done":
             self._take_done(record["group"])
         elif kind == "end":
             self.end = record
-        elif kind not in {"stopped", "failed"}:
+        elif kind != "stopped":
             raise ValueError(kind)
 
     def finish(self) -> None:
+        self._close_group()
         history = self.history
         if self.phase is None:
             history.state = LogState.UNFINISHED if history.items else LogState.EMPTY
@@ -215,12 +225,40 @@ class _Fold:
         history.roots = tuple(self._absolute(root) for root in record["roots"])
         history.counts = record["counts"]
 
-    def _take_intent(self, record: dict[str, Any]) -> None:
-        phase, item, group = Phase(record["phase"]), record["item"], record["group"]
+    def _open_group(self, number: int, phase: Phase, size: int | None) -> None:
+        self.groups[number] = _LoggedGroup(phase, size)
+        self.current = number
+        self.history.next_group = max(self.history.next_group, number + 1)
         if self.phase is None or (phase is Phase.ROLLBACK) != (self.phase is Phase.ROLLBACK):
-            self._enter(phase)  # its own record of this was lost
-        self.history.next_group = max(self.history.next_group, group + 1)
-        self.open_items.setdefault(group, []).append(item)
+            self._enter(phase)  # the record of its beginning was lost
+
+    def _take_change(self, record: dict[str, Any]) -> None:
+        number = record["group"]
+        if number not in self.groups:  # the record that opens it was lost
+            self._open_group(number, self.phase or Phase.APPLY, None)
+        self.current = number
+        self.groups[number].records.append(record)
+
+    def _close_group(self) -> None:
+        """Take a group for what was about to be done, unless the writing of its records was cut short.
+
+        Then nothing of it was done. In a damaged log that cannot be told from lost records, so all is taken: a
+        directory that was not touched is found where it was.
+        """
+        if self.current is None:
+            return
+        group = self.groups[self.current]
+        self.current = None
+        if group.size is not None and len(group.records) < group.size and not self.history.contents.damage:
+            group.records.clear()
+        for record in group.records:
+            if record["kind"] == "intent":
+                self._take_intent(record, group.phase)
+            else:
+                self.history.folders.setdefault(self._absolute(record["path"]), record["mtime_ns"])
+
+    def _take_intent(self, record: dict[str, Any], phase: Phase) -> None:
+        item = record["item"]
         source, target = self._absolute(record["source"]), self._absolute(record["target"])
         logged = self.history.items.get(item)
         if logged is None:
@@ -237,21 +275,25 @@ class _Fold:
         for file in record["files"]:
             known = logged.files.get(file["name"])
             if known is None:
-                before, after = (
-                    None if file[key] is None else FileState.from_json(file[key]) for key in ("before", "after")
-                )
-                known = logged.files[file["name"]] = LoggedFile(before, after, [])
+                known = logged.files[file["name"]] = LoggedFile(_state(file["before"]), _state(file["after"]), [])
             known.staged.append(file["staged"])
 
-    def _take_done(self, group: int) -> None:
-        self.history.next_group = max(self.history.next_group, group + 1)
-        for item in self.open_items.pop(group, ()):
-            logged = self.history.items.get(item)
+    def _take_done(self, number: int) -> None:
+        group = self.groups.get(number)
+        if group is None:
+            return  # all its records were lost
+        for record in group.records:
+            if record["kind"] == "folder":
+                self.history.folders.pop(self._absolute(record["path"]), None)
+                continue
+            logged = self.history.items.get(record["item"])
             if logged is not None:
                 logged.mtime_ns = None
-                logged.is_applied = logged.is_applied or self.phase is not Phase.ROLLBACK
-        for path in self.open_folders.pop(group, ()):
-            self.history.folders.pop(path, None)
+                logged.is_applied = logged.is_applied or group.phase is not Phase.ROLLBACK
 
     def _absolute(self, path: str) -> str:
         return os.path.normpath(os.path.join(self.history.root, path))
+
+
+def _state(record: Mapping[str, Any] | None) -> FileState | None:
+    return None if record is None else FileState.from_json(record)

@@ -155,8 +155,8 @@ def read(path: str) -> Contents:
     lines = data.split(b"\n")
     ends_in_line = lines[-1] == b""
     for number, line in enumerate(lines, 1):
-        # A flipped last newline must not pass for a torn line: then the record before it is whole.
-        record = decode(line) or (decode(line[:-1]) if number == len(lines) else None)
+        # A damaged newline must not pass for a damaged or torn record: the record before it is whole.
+        record = decode(line) or decode(line[:-1])
         if record is None:
             unread += [number] if line else []
             continue

@@ -108,7 +108,7 @@ def harmless(text: str, *, limit: int = MAX_TEXT_LENGTH) -> str:
     >>> harmless("a\nb `c` \x1b[31m <!-- x -->")
     "a b 'c' \\x1b[31m <!- - x - ->"
     """
-    if not text.isascii() or not text.isprintable():
+    if not text.isprintable():
         text = "".join(map(_harmless_character, text))
     text = text.replace("`", "'").replace("<!--", "<!- -").replace("-->", "- ->")
     return f"{text[:limit]}…" if limit and len(text) > limit else text

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate import manifest
 from ckpt_migrate.busy import RECENT_S, files_open_for_writing
 from ckpt_migrate.filestate import FileState, read_quietly, read_state
-from ckpt_migrate.identity import list_files
+from ckpt_migrate.identity import Identity, identify, list_files
 from ckpt_migrate.listing import fingerprint
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import STATE_DIRECTORY
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import RunFacts
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.records import FileStat
 
 _LOG_BYTES_PER_TASK = 4096
 _BYTES_PER_MANIFEST = 8192
@@ -58,49 +57,142 @@ class Task:
     fingerprint: str
 
 
-def find_problems(
-    tasks: Sequence[Task],
-    recipe: Recipe,
-    *,
-    roots: Collection[str],
-    vacated: Collection[str] = (),
-    progress: Progress = SILENT,
-) -> list[str]:
-    """Return everything that speaks against carrying out these tasks now, one line each.
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A directory as the checks found it; `mtime_ns` is its own, nanoseconds since 1970-01-01 UTC."""
 
-    Args:
-        tasks: What is to be done.
-        recipe: For the manifests.
-        roots: Real paths of the roots that get a log or a pointer to it.
-        vacated: Paths that other changes, already logged, will have left by then.
-        progress: Watches the loop over the tasks.
+    identity: Identity
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A directory that holds checkpoints, looked at once for all of them."""
+
+    device: int
+    owner: int
+    is_writable: bool
+    is_sticky: bool
+
+
+class Preflight:
+    """Checks tasks against the disk.
+
+    Attributes:
+        problems: Everything that speaks against carrying out the tasks now, one line each.
+        inspected: The directories that nothing speaks against, by item.
     """
-    problems: list[str] = []
-    for root in sorted(roots):
-        problems += (f"{root}: {problem}" for problem in _root_problems(root))
-    problems += _clashes(tasks)
-    leaving = {task.source for task in tasks} | set(vacated)
-    writers = files_open_for_writing([task.source for task in tasks])
-    now_s = time.time()
-    for task in progress.track(tasks, label="Checking", total=len(tasks)):
-        found = list(_task_problems(task, recipe, leaving))
-        if task.source in writers:
-            found.append(f"a file in it is open for writing ({writers[task.source]}); wait until training has ended")
-        elif not found and (problem := _recency_problem(task.source, now_s)) is not None:
-            found.append(problem)
-        problems += (f"{task.label}: {problem}" for problem in found)
-    problems += _space_problems(tasks, recipe)
-    return problems
 
+    def __init__(self, recipe: Recipe, *, vacated: Collection[str] = ()) -> None:
+        """Prepare; `vacated` are paths that other changes, already logged, will have left by then."""
+        self.problems: list[str] = []
+        self.inspected: dict[int, Inspected] = {}
+        self._recipe = recipe
+        self._manifests = {template.name for template in recipe.manifests}
+        self._leaving = set(vacated)
+        self._folders: dict[str, _Folder] = {}
+        self._user: int = getattr(os, "geteuid", lambda: 0)()
+        self._groups = {getattr(os, "getegid", lambda: 0)(), *getattr(os, "getgroups", list)()}
+        self._now_s = time.time()
 
-def read_listing(task: Task) -> tuple[tuple[FileStat, ...], bool]:
-    """Return a directory's listing, and whether it is as it was planned.
+    def check(self, tasks: Sequence[Task], roots: Collection[str], *, progress: Progress = SILENT) -> None:
+        """Check the roots, which get a log or a pointer to it, then the tasks."""
+        for root in sorted(roots):
+            self.problems += (f"{root}: {problem}" for problem in _root_problems(root))
+        self.problems += _clashes(tasks)
+        self._leaving.update(task.source for task in tasks)
+        writers = files_open_for_writing([task.source for task in tasks])
+        for task in progress.track(tasks, label="Checking", total=len(tasks)):
+            found = list(self._task_problems(task))
+            if task.source in writers:
+                found.append(
+                    f"a file in it is open for writing ({writers[task.source]}); wait until training has ended"
+                )
+            if found:
+                self.inspected.pop(task.item, None)
+            self.problems += (f"{task.label}: {problem}" for problem in found)
+        self.problems += _space_problems(tasks, self._recipe)
 
-    Raises:
-        OSError: It or something in it cannot be listed.
-    """
-    files = list_files(task.source)
-    return files, fingerprint(os.lstat(task.source).st_ino, files) == task.fingerprint
+    def _task_problems(self, task: Task) -> Iterator[str]:
+        parent = os.path.dirname(task.source)
+        if parent != task.root and not parent.startswith(task.root.rstrip(os.sep) + os.sep):
+            yield f"leads out of its root {task.root} (to {parent})"
+            return
+        try:
+            found = os.lstat(task.source)
+            root, folder = self._folder(task.root), self._folder(parent)
+        except FileNotFoundError:
+            yield "is not there any more"
+            return
+        except OSError as error:
+            yield f"cannot be looked at ({error.strerror})"
+            return
+        if not stat.S_ISDIR(found.st_mode):
+            what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a file"
+            yield f"is no directory any more, but {what}"
+            return
+        if not found.st_dev == folder.device == root.device:
+            yield "lies on another file system than its root; make the folder that is mounted there a root of its own"
+            return
+        yield from self._permission_problems(task, folder, found)
+        if task.source != task.target and task.target not in self._leaving and os.path.lexists(task.target):
+            yield f"its new name is taken: something is at {task.target}"
+        yield from self._content_problems(task, found)
+        yield from self._manifest_problems(task)
+
+    def _folder(self, path: str) -> _Folder:
+        known = self._folders.get(path)
+        if known is None:
+            found = os.stat(path)
+            is_writable = os.access(path, os.W_OK | os.X_OK)
+            is_sticky = bool(found.st_mode & stat.S_ISVTX)
+            known = self._folders[path] = _Folder(found.st_dev, found.st_uid, is_writable, is_sticky)
+        return known
+
+    def _permission_problems(self, task: Task, folder: _Folder, found: os.stat_result) -> Iterator[str]:
+        if not folder.is_writable:
+            yield f"cannot be renamed: no permission to write in {os.path.dirname(task.source)}"
+        elif folder.is_sticky and self._user not in {0, found.st_uid, folder.owner}:
+            yield f"cannot be renamed: in {os.path.dirname(task.source)} (sticky) only its owner may rename it"
+        if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
+            yield "no permission to list it and write manifests in it"
+        elif self._user not in {0, found.st_uid}:
+            yield "belongs to another user, so its modification time could not be kept; let its owner run this"
+
+    def _content_problems(self, task: Task, found: os.stat_result) -> Iterator[str]:
+        try:
+            files = list_files(task.source)
+            identity = identify(task.source, files, ignored=self._manifests)
+        except OSError as error:
+            yield f"cannot be listed ({error.strerror}: {error.filename})"
+            return
+        if fingerprint(found.st_ino, files) != task.fingerprint:
+            yield "was changed since it was planned (files came, went, grew or got another time)"
+            return
+        newest_ns = max((file.mtime_ns for file in files), default=found.st_mtime_ns)
+        age_s = self._now_s - max(newest_ns, found.st_mtime_ns) / 1_000_000_000
+        if -RECENT_S <= age_s <= RECENT_S:
+            # A writer may sit on another host; its newest file is all that can be seen of it from here.
+            yield (
+                f"was written to {max(age_s, 0):.0f} s ago, so training may still be at work in it;"
+                f" nothing may change for {RECENT_S} s before it is renamed"
+            )
+        self.inspected[task.item] = Inspected(identity, found.st_mtime_ns)
+
+    def _manifest_problems(self, task: Task) -> Iterator[str]:
+        for template in self._recipe.manifests:
+            try:
+                state, content = read_manifest(os.path.join(task.source, template.name))
+                if template.is_section:
+                    manifest.compose(template, "", content)
+            except OSError as error:
+                yield f"{template.name} cannot be replaced: {error.strerror}"
+                continue
+            except ValueError as error:
+                yield f"{template.name} cannot be written: {error}"
+                continue
+            if state is not None and self._user and (state.uid != self._user or state.gid not in self._groups):
+                yield f"{template.name} has another owner and could not be restored exactly; let its owner run this"
 
 
 def read_manifest(path: str) -> tuple[FileState | None, bytes | None]:
@@ -118,91 +210,6 @@ def read_manifest(path: str) -> tuple[FileState | None, bytes | None]:
         return state, None
 
 
-def _task_problems(task: Task, recipe: Recipe, leaving: Collection[str]) -> Iterator[str]:
-    parent = os.path.dirname(task.source)
-    if parent != task.root and not parent.startswith(task.root.rstrip(os.sep) + os.sep):
-        yield f"leads out of its root {task.root} (to {parent})"
-        return
-    try:
-        found = os.lstat(task.source)
-        root_device, parent_device = os.stat(task.root).st_dev, os.stat(parent).st_dev
-    except FileNotFoundError:
-        yield "is not there any more"
-        return
-    except OSError as error:
-        yield f"cannot be looked at ({error.strerror})"
-        return
-    if not stat.S_ISDIR(found.st_mode):
-        what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a file"
-        yield f"is no directory any more, but {what}"
-        return
-    if not found.st_dev == parent_device == root_device:
-        yield "lies on another file system than its root; make the folder that is mounted there a root of its own"
-        return
-    yield from _permission_problems(task, parent, found)
-    if task.source != task.target and task.target not in leaving and os.path.lexists(task.target):
-        yield f"its new name is taken: something is at {task.target}"
-    try:
-        _, is_as_planned = read_listing(task)
-    except OSError as error:
-        yield f"cannot be listed ({error.strerror}: {error.filename})"
-        return
-    if not is_as_planned:
-        yield "was changed since it was planned (files came, went, grew or got another time)"
-    yield from _manifest_problems(task, recipe)
-
-
-def _permission_problems(task: Task, parent: str, found: os.stat_result) -> Iterator[str]:
-    user = getattr(os, "geteuid", lambda: 0)()
-    is_superuser = user == 0
-    if not os.access(parent, os.W_OK | os.X_OK):
-        yield f"cannot be renamed: no permission to write in {parent}"
-    elif (
-        os.stat(parent).st_mode & stat.S_ISVTX
-        and not is_superuser
-        and user not in {found.st_uid, os.stat(parent).st_uid}
-    ):
-        yield f"cannot be renamed: in {parent} (sticky) only the owner may rename it"
-    if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
-        yield "no permission to list it and write manifests in it"
-    elif not is_superuser and found.st_uid != user:
-        yield "belongs to another user, so its modification time could not be kept; let its owner run this"
-
-
-def _manifest_problems(task: Task, recipe: Recipe) -> Iterator[str]:
-    user = getattr(os, "geteuid", lambda: 0)()
-    for template in recipe.manifests:
-        path = os.path.join(task.source, template.name)
-        try:
-            state, content = read_manifest(path)
-            if template.is_section:
-                manifest.compose(template, "", content)
-        except OSError as error:
-            yield f"{template.name} cannot be replaced: {error.strerror}"
-            continue
-        except ValueError as error:
-            yield f"{template.name} cannot be written: {error}"
-            continue
-        if state is not None and user not in {0, state.uid}:
-            yield f"{template.name} belongs to another user and could not be restored exactly; let its owner run this"
-
-
-def _recency_problem(path: str, now_s: float) -> str | None:
-    """Return why a directory may be in use; judged by its newest file, since a writer may sit on another host."""
-    try:
-        newest_ns = max((file.mtime_ns for file in list_files(path)), default=0)
-        newest_ns = max(newest_ns, os.lstat(path).st_mtime_ns)
-    except OSError as error:
-        return f"cannot be listed ({error.strerror})"
-    age_s = now_s - newest_ns / 1_000_000_000
-    if not -RECENT_S <= age_s <= RECENT_S:
-        return None
-    return (
-        f"was written to {max(age_s, 0):.0f} s ago, so training may still be at work in it;"
-        f" nothing may change for {RECENT_S} s before it is renamed"
-    )
-
-
 def _clashes(tasks: Sequence[Task]) -> Iterator[str]:
     by_source: dict[str, Task] = {}
     by_target: dict[str, Task] = {}
@@ -214,13 +221,13 @@ def _clashes(tasks: Sequence[Task]) -> Iterator[str]:
         rival = by_target.setdefault(task.target, task)
         if rival is not task:
             yield f"{task.label}: gets the same new name as {rival.label}: {task.target}"
-    for task in by_source.values():
-        above = os.path.dirname(task.source)
-        while above != os.path.dirname(above) and above != task.root:
-            if above in by_source:
-                yield f"{task.label}: lies in {by_source[above].label}, which is in the plan too"
-                break
+    for parent in sorted({os.path.dirname(task.source) for task in by_source.values()}):
+        above = parent
+        while above not in by_source and above != os.path.dirname(above):
             above = os.path.dirname(above)
+        if above in by_source:
+            inner = next(task for task in by_source.values() if os.path.dirname(task.source) == parent)
+            yield f"{inner.label}: lies in {by_source[above].label}, which is in the plan too"
 
 
 def _root_problems(root: str) -> Iterator[str]:

@@ -60,15 +60,23 @@ def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Find
 
     A change whose target is taken by something that does not move away itself becomes an obstacle.
     """
-    findings = [_find(logged, goal, tag) for logged in items]
+    listed = list(items)
+    known = {logged.item: _locate(logged) for logged in listed}
+    # Twins are common (a checkpoint and its copy): what is known by its inode is never taken for another's copy.
+    taken = {place for place in known.values() if place is not None}
+    findings = []
+    for logged in listed:
+        place, is_copied = known[logged.item], False
+        if place is None:
+            place, is_copied = _locate_copy(logged, taken), True
+        findings.append(_find(logged, goal, tag, place, is_copied=is_copied))
     _block_occupied(findings)
     return findings
 
 
-def _find(logged: LoggedItem, goal: Goal, tag: str) -> Finding:
+def _find(logged: LoggedItem, goal: Goal, tag: str, place: str | None, *, is_copied: bool) -> Finding:
     finding = Finding(logged)
     wanted = logged.source if goal is Goal.BEFORE else logged.target
-    place, is_by_content = _locate(logged)
     if place is None:
         taken = [path for path in logged.places if os.path.lexists(path)]
         finding.is_missing = not taken
@@ -82,7 +90,7 @@ def _find(logged: LoggedItem, goal: Goal, tag: str) -> Finding:
     except OSError as error:
         finding.obstacle = f"{place}: {error.strerror}"
         return finding
-    identity = replace(logged.identity, inode=found.st_ino) if is_by_content else logged.identity
+    identity = replace(logged.identity, inode=found.st_ino) if is_copied else logged.identity
     sweeps = _leftovers(logged, place, wanted, finding)
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
@@ -91,16 +99,17 @@ def _find(logged: LoggedItem, goal: Goal, tag: str) -> Finding:
     return finding
 
 
-def _locate(logged: LoggedItem) -> tuple[str | None, bool]:
-    """Return where a directory is, and whether only its content told so."""
+def _locate(logged: LoggedItem) -> str | None:
+    device = _device(logged)
+    return next((path for path in reversed(logged.places) if is_same(path, logged.identity, device)), None)
+
+
+def _locate_copy(logged: LoggedItem, taken: set[str]) -> str | None:
     device = _device(logged)
     for path in reversed(logged.places):
-        if is_same(path, logged.identity, device):
-            return path, False
-    for path in reversed(logged.places):
-        if is_copy(path, logged.identity, device, ignored=tuple(logged.files)):
-            return path, True
-    return None, False
+        if path not in taken and is_copy(path, logged.identity, device, ignored=tuple(logged.files)):
+            return path
+    return None
 
 
 def _device(logged: LoggedItem) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -146,9 +147,20 @@ def commands(history_path: str, plan_path: str) -> str:
 
 
 def _how_to_end(history: History) -> str:
+    rollback = f"ckpt-migrate rollback {shlex.quote(history.path)}"
     if history.state is LogState.UNFINISHED_ROLLBACK:
-        return f"To end it: ckpt-migrate rollback {shlex.quote(history.path)}"
+        return f"To end it: {rollback}"
+    if history.plan_path and not _is_plan(history.plan_path, history.plan_digest):
+        return f"Its plan {history.plan_path} is gone or was edited since, so it can only be undone: {rollback}"
     return commands(history.path, history.plan_path)
+
+
+def _is_plan(path: str, digest: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.sha256(file.read()).hexdigest() == digest
+    except OSError:
+        return False
 
 
 def _is_pointer(path: str) -> bool:
@@ -191,6 +203,7 @@ def _summarise(path: str) -> LogSummary:
 
 
 def state_directories(folder: str) -> Iterator[str]:
+    """Yield every state directory at or below a folder; hidden and checkpoint directories are not looked into."""
     pending = [os.path.realpath(folder)]
     while pending:
         path = pending.pop()

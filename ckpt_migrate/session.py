@@ -54,17 +54,15 @@ def hold_roots(
         ExecutionError: A state directory or lock file cannot be made.
         LockedError: Another process is at work.
     """
-    try:
-        for root in roots:
-            _make_state_directory(root)
-        others = [path for path in folders if os.access(os.path.join(path, STATE_DIRECTORY), os.W_OK)]
-        held = lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait)
-        held.__enter__()
-    except OSError as error:
-        what = f"the log folder or its lock cannot be made: {error.strerror}; no checkpoint was changed"
-        raise ExecutionError(what, where=error.filename) from error
     with contextlib.ExitStack() as stack:
-        stack.push(held.__exit__)
+        try:
+            for root in roots:
+                _make_state_directory(root)
+            others = [path for path in folders if os.access(os.path.join(path, STATE_DIRECTORY), os.W_OK)]
+            stack.enter_context(lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait))
+        except OSError as error:
+            what = f"the log folder or its lock cannot be made: {error.strerror}; no checkpoint was changed"
+            raise ExecutionError(what, where=error.filename) from error
         yield
 
 
@@ -106,46 +104,47 @@ def run_groups(
     executor = Executor(journal, root)
     with Interrupt() as interrupt:
         try:
-            journal.append(start)
-            if on_start is not None:
-                on_start()
-            for group in groups:
-                executor.run(group)
-                if interrupt.asked is not None:
-                    break
-            else:
-                journal.append([end])
-                return tuple(executor.completed)
-            what = f"stopped by {interrupt.asked}"
-            kind = "stopped"
-        except StopNow as error:
-            raise _stopped(f"stopped at once by {interrupt.asked}", executor, journal, commands) from error
-        except ChangeFailedError as error:
-            what = _describe(error)
-            kind = "failed"
-        except OSError as error:
-            what = f"{error.filename or journal.path}: {error.strerror}"
-            kind = "failed"
-        with contextlib.suppress(OSError):
-            journal.append([{"kind": kind, "what": what}])
-    raise _stopped(what, executor, journal, commands)
-
-
-def _stopped(what: str, executor: Executor, journal: Journal, commands: str) -> ExecutionError:
-    done = len(executor.completed)
+            what = _run_until_stopped(executor, groups, journal, interrupt, start=start, end=end, on_start=on_start)
+        except StopNow:
+            what = f"stopped at once by {interrupt.asked}"
+    if what is None:
+        return tuple(executor.completed)
     renamed = sum(isinstance(operation, Rename) for operation in executor.completed)
-    if done:
-        summary = f"{done} operations were done in this run before that, {renamed} of them renames; all are in the log"
-    else:
-        summary = "nothing was changed in this run"
-    return ExecutionError(what, where=journal.path, problems=(summary,), remedy=commands)
+    summary = f"{len(executor.completed)} operations were done before that in this run, {renamed} of them renames"
+    problem = f"{summary}; all are in the log" if executor.completed else "nothing was changed in this run"
+    raise ExecutionError(what, where=journal.path, problems=(problem,), remedy=commands)
 
 
-def _describe(error: ChangeFailedError) -> str:
-    cause = error.error.strerror or str(error.error)
-    return (
-        f"the log cannot be written: {cause}" if error.operation is None else f"{error.operation.describe()}: {cause}"
-    )
+def _run_until_stopped(
+    executor: Executor,
+    groups: Iterable[Group],
+    journal: Journal,
+    interrupt: Interrupt,
+    *,
+    start: list[dict[str, Any]],
+    end: dict[str, Any],
+    on_start: Callable[[], None] | None,
+) -> str | None:
+    """Run to the end and return None, or stop and return why."""
+    try:
+        journal.append(start)
+        if on_start is not None:
+            on_start()
+        for group in groups:
+            executor.run(group)
+            if interrupt.asked is not None:
+                break
+        else:
+            journal.append([end])
+            return None
+        what = f"stopped by {interrupt.asked}"
+    except ChangeFailedError as error:
+        what = str(error)
+    except OSError as error:
+        what = f"{error.filename or journal.path}: {error.strerror}"
+    with contextlib.suppress(OSError):
+        journal.append([{"kind": "stopped", "what": what}])
+    return what
 
 
 def _make_state_directory(root: str) -> None:
