@@ -274,8 +274,9 @@ class ServerStore:
     @contextmanager
     def _calls(self, doing: str) -> Iterator[None]:
         """Call MLflow: quietly, with our patience, and with errors that say what to do."""
-        added = {name: value for name, value in _ENVIRONMENT.items() if name not in os.environ}
-        os.environ.update(added)
+        before = dict(os.environ)
+        os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
+        os.environ["MLFLOW_TRACKING_URI"] = self._secret_uri  # older clients look served artifacts up there
         logger = logging.getLogger("mlflow")
         level = logger.level
         try:
@@ -289,8 +290,11 @@ class ServerStore:
             raise self._store_error(error, doing) from None
         finally:
             logger.setLevel(level)
-            for name in added:
-                os.environ.pop(name, None)
+            for name in (*_ENVIRONMENT, "MLFLOW_TRACKING_URI"):
+                if name in before:
+                    os.environ[name] = before[name]
+                else:
+                    os.environ.pop(name, None)
 
     def _store_error(self, error: Exception, doing: str) -> StoreError:
         # The message may hold the address with its password, or a whole page of HTML.

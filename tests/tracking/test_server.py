@@ -84,8 +84,10 @@ def filled(mlflow_server: str, mlflow_client: Callable[[str], Any], tmp_path_fac
     client.delete_run(ids[1])
     file = tmp_path_factory.mktemp("artifact") / "model.pt"
     file.write_bytes(b"weights")
-    client.log_artifact(ids[2], str(file), "model")
-    client.log_artifact(ids[2], str(file))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", mlflow_server)  # older clients look served artifacts up there
+        client.log_artifact(ids[2], str(file), "model")
+        client.log_artifact(ids[2], str(file))
     client.delete_experiment(second)
     return {"client": client, "ids": ids, "gone": second}
 
