@@ -57,9 +57,12 @@ _KINDS_OF_FAILURE = (
         _TRY_AGAIN,
     ),
     (
-        r"error code 40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED|CUSTOMER_UNAUTHORIZED|credential|not authorized",
-        "the server refuses access",
-        "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN.",
+        r"error code 40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED|_UNAUTHORIZED|credential|not authorized|configur",
+        "the server refuses access, or access to it is not set up",
+        (
+            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for Databricks "
+            "DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile in ~/.databrickscfg."
+        ),
     ),
     (
         r"valid JSON|JSONDecode|error code 40[45]\b|ENDPOINT_NOT_FOUND|INTERNAL_ERROR: Response:|<html|<!doctype",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from array import array
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
@@ -95,6 +96,7 @@ class SqliteRows:
         self._connection = connection
         self._shown = shown
         self._columns: dict[str, frozenset[str]] | None = None
+        self._rows_of: dict[str, dict[object, array[int]]] = {}
 
     def columns(self) -> Mapping[str, frozenset[str]]:
         """Return the columns of the tables that exist."""
@@ -119,14 +121,9 @@ class SqliteRows:
         there = self.columns().get(table)
         if there is None:
             return
-        wanted = ", ".join(name if name in there else "NULL" for name in columns)
+        wanted = ", ".join(name if name in there or name == "rowid" else "NULL" for name in columns)
         if run_ids is not None and len(run_ids) < _MANY_IDS:
-            ids = sorted(run_ids)
-            for start in range(0, len(ids), _IDS_AT_ONCE):
-                some = ids[start : start + _IDS_AT_ONCE]
-                marks = ", ".join("?" * len(some))
-                statement = f"SELECT {wanted} FROM {table} WHERE run_uuid IN ({marks})"  # noqa: S608 - our own names
-                yield from self._fetch(statement, *some)
+            yield from self._look_up(f"SELECT {wanted} FROM {table}", table, run_ids)  # noqa: S608 - our own names
             return
         condition, values = ("", ()) if key is None else ("AND key = ?", (key,))
         statement = (
@@ -143,6 +140,30 @@ class SqliteRows:
             if len(rows) < _ROWS_AT_ONCE:
                 return
             last = rows[-1][-1]
+
+    def _look_up(self, statement: str, table: str, run_ids: Collection[str]) -> Iterator[Sequence[object]]:
+        """Yield the rows of a few runs, by the table's index, or by our own where an old schema has none."""
+        column, values = "run_uuid", list[object](sorted(run_ids))
+        if not self._is_indexed(table):
+            rowids = self._rowids(table)
+            column, values = "rowid", [rowid for run_id in values for rowid in rowids.get(run_id, ())]
+        for start in range(0, len(values), _IDS_AT_ONCE):
+            some = values[start : start + _IDS_AT_ONCE]
+            yield from self._fetch(f"{statement} WHERE {column} IN ({', '.join('?' * len(some))})", *some)
+
+    def _is_indexed(self, table: str) -> bool:
+        indexes = [row[1] for row in self._fetch(f"PRAGMA index_list({table})")]
+        columns = [self._fetch("SELECT name FROM pragma_index_info(?) WHERE seqno = 0", name) for name in indexes]
+        return [("run_uuid",)] in columns
+
+    def _rowids(self, table: str) -> Mapping[object, array[int]]:
+        """Return the rows of each run: one pass over the table, instead of one for every run that is asked for."""
+        if table not in self._rows_of:
+            found: dict[object, array[int]] = {}
+            for run_id, rowid in self.select(table, ("run_uuid", "rowid")):
+                found.setdefault(run_id, array("q")).append(int(str(rowid)))
+            self._rows_of[table] = found
+        return self._rows_of[table]
 
     @contextmanager
     def one_state(self) -> Iterator[None]:

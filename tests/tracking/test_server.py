@@ -210,6 +210,15 @@ def runs_page(number: int, token: str) -> Reply:
     return 200, "application/json", json.dumps(answer)
 
 
+@pytest.mark.parametrize("uri", ["databricks", "databricks://no-such-profile"])
+def test_databricks_without_a_profile_says_what_to_set(
+    uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick(monkeypatch)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert "DATABRICKS_TOKEN" in str(failure(uri).remedy)
+
+
 def test_a_connection_that_drops_half_way_never_gives_a_part_as_all(monkeypatch: pytest.MonkeyPatch) -> None:
     quick(monkeypatch)
 

@@ -312,6 +312,37 @@ def test_one_call_for_many_ids_equals_many_calls(folder: Path, monkeypatch: pyte
     assert len(list(store.mentions(re.compile("^x")))) == 40 * PARAMS
 
 
+def test_a_schema_without_an_index_for_runs_is_passed_over_once(folder: Path) -> None:
+    """Asking for run after run must not read the whole table each time; an index changes no answer."""
+    plain = make_database(folder / "plain.db", runs=30)
+    indexed = folder / "indexed.db"
+    shutil.copy(plain, indexed)
+    with closing(sqlite3.connect(indexed)) as database, database:
+        for table in ("params", "tags", "metrics", "latest_metrics"):
+            database.execute(f"CREATE INDEX index_{table}_run_uuid ON {table} (run_uuid)")
+    answers = []
+    steps = []
+    for path in (plain, indexed):
+        rows = sqlite.SqliteRows(sqlite3.connect(path, isolation_level=None), "x")
+        count = [0]
+
+        def tick(count: list[int] = count) -> None:
+            count[0] += 1
+
+        rows._connection.set_progress_handler(tick, 1)
+        found = []
+        for number in range(30):
+            found.append(
+                sorted(rows.select("params", ("run_uuid", "key", "value"), run_ids=[f"{number:032x}"]), key=str)
+            )
+        answers.append(found)
+        steps.append(count[0])
+        rows.close()
+    assert answers[0] == answers[1]
+    assert [len(found) for found in answers[0]] == [PARAMS] * 30
+    assert steps[0] < 3 * steps[1]
+
+
 def test_paths_with_odd_characters_are_opened(folder: Path) -> None:
     for name in ("a b.db", "a%20b.db", "a#b.db", "a?b.db", "ä.db", "a&mode=rwc.db"):
         for mode in ("delete", "wal"):
