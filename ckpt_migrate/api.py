@@ -2,62 +2,46 @@
 
     from ckpt_migrate import api
 
-    plan = api.plan(["checkpoints/phase2"], tracking_uri="mlruns", output="plan.yaml")
-    api.apply("plan.yaml", is_dry_run=True)
+    planned = api.plan("checkpoints/phase2", tracking_uri="sqlite:///mlflow.db", output="plan.yaml")
+    undecided = [entry for entry in planned.plan.entries if entry.action == "skip"]
+    for operation in api.apply("plan.yaml", is_dry_run=True).operations:
+        print(operation.symbol, operation.describe())
     result = api.apply("plan.yaml")
-    api.rollback(result.log)
+    verified = api.verify("checkpoints/phase2", tracking_uri="sqlite:///mlflow.db")
+    undone = api.rollback(result.log)
 
-Every function raises subclasses of :class:`ckpt_migrate.errors.CkptMigrateError` and nothing else for bad input.
+Paths may be texts or path objects; one root may be given without a list. Every function raises subclasses of
+:class:`ckpt_migrate.errors.CkptMigrateError`, and nothing else, for bad input.
 """
 
 from __future__ import annotations
 
 import os
-import time
 from contextlib import closing
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-from ckpt_migrate.errors import PlanError, RootError
-from ckpt_migrate.evidence.reading import read_all
+from ckpt_migrate.errors import PlanError, RootError, UsageError
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
-from ckpt_migrate.records import State
-from ckpt_migrate.scan import scan_roots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from ckpt_migrate.apply import ApplyResult
-    from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.find import Found
     from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.planning import Planned
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.recovery import LogSummary
     from ckpt_migrate.rollback import RollbackResult
     from ckpt_migrate.scan import ScanResult
-    from ckpt_migrate.tracking.records import RunStore, StoreWarning
+    from ckpt_migrate.tracking.records import StoreWarning
     from ckpt_migrate.verify import Verification
 
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A plan and what was noticed on the way.
-
-    Attributes:
-        plan: The plan.
-        text: Its file's text.
-        expected_wrong: Expected number of wrong renames in it, by its own stated confidences.
-        warnings: What was malformed in the stores and passed over.
-        problems: Path and cause of directories that could not be listed.
-    """
-
-    plan: Plan
-    text: str
-    expected_wrong: float
-    warnings: tuple[StoreWarning, ...]
-    problems: tuple[tuple[str, str], ...]
+StrPath: TypeAlias = "str | os.PathLike[str]"
+Roots: TypeAlias = "StrPath | Sequence[StrPath]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +52,7 @@ class Verified:
     warnings: tuple[StoreWarning, ...]
 
 
-def scan(roots: Sequence[str], *, migration: str = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
+def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
     """Find the checkpoint directories below the roots; needs no store and writes nothing.
 
     Args:
@@ -80,16 +64,19 @@ def scan(roots: Sequence[str], *, migration: str = DEFAULT_RECIPE, progress: Pro
         RootError: A root is no directory that can be listed.
         RecipeError: There is no such recipe, or it is wrong.
     """
-    return scan_roots(roots, load_recipe(migration), progress=progress)
+    from ckpt_migrate.scan import scan_roots
+
+    return scan_roots(_roots(roots), load_recipe(os.fspath(migration)), progress=progress)
 
 
 def plan(
-    roots: Sequence[str],
+    roots: Roots,
     *,
-    tracking_uri: str | Sequence[str] = (),
-    migration: str = DEFAULT_RECIPE,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
     timezone: str | None = None,
-    output: str | None = None,
+    output: StrPath | None = None,
+    overwrite: bool = False,
     with_linked: bool = False,
     progress: Progress = SILENT,
 ) -> Planned:
@@ -102,58 +89,44 @@ def plan(
         migration: A shipped recipe's name, or the path of a recipe.
         timezone: An IANA zone for the stamps, instead of the one inferred.
         output: The plan's file; relative paths in the plan start from its folder. None writes nothing.
+        overwrite: Whether `output` may replace a plan that a person has edited, or a file that is no plan.
         with_linked: Whether directories that need nothing get an entry.
         progress: Watches the loops.
 
     Raises:
         RootError: A root is no directory that can be listed.
         RecipeError: There is no such recipe, or it is wrong.
+        PlanError: `output` cannot be written, or would replace what must not be lost.
         StoreError: No store was found, or one could not be read to its end.
         UsageError: An unknown time zone or URI scheme.
     """
-    from ckpt_migrate.matching.link import link
-    from ckpt_migrate.plan.build import PlanInput, build_plan
-    from ckpt_migrate.plan.write import render_plan
+    from ckpt_migrate.planning import make_plan
 
-    recipe = load_recipe(migration)
-    found = scan_roots(roots, recipe, progress=progress)
-    uris, store = _open(tracking_uri)
-    with closing(store):
-        evidence = _evidence(found, recipe, progress)
-        matching = link(found.checkpoints, evidence, store, recipe, timezone=timezone, progress=progress)
-        folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
-        given = PlanInput(
-            scan=found,
-            matching=matching,
-            recipe=recipe,
-            migration=migration if migration == recipe.name else os.path.abspath(recipe.source),
-            tracking_uri=uris,
-            roots={os.path.realpath(root): root for root in roots},
-            folder=folder,
-            now_utc_s=time.time(),
-            with_linked=with_linked,
-        )
-        built = build_plan(given, store)
-        warnings = tuple(store.warnings)
-    text = render_plan(built, os.path.basename(output) if output else "plan.yaml")
-    if output is not None:
-        _save(output, text)
-    return Planned(built, text, matching.expected_wrong, warnings, found.problems)
+    return make_plan(
+        _roots(roots),
+        tracking_uris=_paths(tracking_uri),
+        migration=os.fspath(migration),
+        timezone=timezone,
+        output="" if output is None else os.fspath(output),
+        overwrite=overwrite,
+        with_linked=with_linked,
+        progress=progress,
+    )
 
 
-def read(path: str) -> Plan:
+def read(path: StrPath) -> Plan:
     """Read a plan for looking at it, a person's edits taken over; no store is asked.
 
     Raises:
         PlanError: The plan is damaged, or edited beyond what may be edited.
         RecipeError: Its recipe is gone.
     """
-    from ckpt_migrate.plan.read import load_plan, read_migration
+    from ckpt_migrate.plan.read import load_plan
 
-    return load_plan(path, load_recipe(read_migration(path) or DEFAULT_RECIPE).target)
+    return load_plan(os.fspath(path), load_recipe)[0]
 
 
-def load(path: str, *, tracking_uri: str | Sequence[str] = ()) -> tuple[Plan, Recipe]:
+def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
     """Read a plan that a person may have edited, and the recipe that it was made by.
 
     Args:
@@ -162,25 +135,25 @@ def load(path: str, *, tracking_uri: str | Sequence[str] = ()) -> tuple[Plan, Re
             the plan's own store.
 
     Raises:
-        PlanError: The plan is damaged, or edited beyond what may be edited, or names a run that no store has.
+        PlanError: The plan is damaged, stale, edited beyond what may be edited, or names a run that no store has.
         RecipeError: Its recipe is gone.
         StoreError: A run has to be looked up and the store cannot be read.
     """
-    from ckpt_migrate.plan.read import load_plan, read_migration
+    from ckpt_migrate.plan.read import load_plan
+    from ckpt_migrate.stores import look_up_runs
 
-    recipe = load_recipe(read_migration(path) or DEFAULT_RECIPE)
-    loaded = load_plan(path, recipe.target)
+    loaded, recipe = load_plan(os.fspath(path), load_recipe)
     if loaded.recipe_digest != recipe.digest:
-        what = f"stale: its recipe {recipe.source} is not the one that it was planned with"
-        raise PlanError(what, where=path, remedy="Plan again.")
-    return _look_up_runs(loaded, recipe, path, tracking_uri), recipe
+        what = f"stale: its recipe {recipe.source} is not as it was when this was planned"
+        raise PlanError(what, where=loaded.path, remedy="Plan again.")
+    return look_up_runs(loaded, recipe, _paths(tracking_uri)), recipe
 
 
 def apply(
-    path: str,
+    path: StrPath,
     *,
     is_dry_run: bool = False,
-    tracking_uri: str | Sequence[str] = (),
+    tracking_uri: Roots = (),
     lock_timeout_s: float = 0.0,
     progress: Progress = SILENT,
     on_wait: Callable[[str], None] | None = None,
@@ -203,18 +176,39 @@ def apply(
         LockedError: Another process works on a root.
         ExecutionError: A change failed; the message says how to go on and how to undo.
     """
+    return apply_loaded(
+        *load(path, tracking_uri=tracking_uri),
+        is_dry_run=is_dry_run,
+        lock_timeout_s=lock_timeout_s,
+        progress=progress,
+        on_wait=on_wait,
+    )
+
+
+def apply_loaded(
+    plan: Plan,
+    recipe: Recipe,
+    *,
+    is_dry_run: bool = False,
+    lock_timeout_s: float = 0.0,
+    progress: Progress = SILENT,
+    on_wait: Callable[[str], None] | None = None,
+) -> ApplyResult:
+    """Do what `load` returned, so that what is done is what was shown, whatever became of the file since.
+
+    Takes and raises what `apply` does.
+    """
     from ckpt_migrate.apply import apply_plan
 
-    loaded, recipe = load(path, tracking_uri=tracking_uri)
     return apply_plan(
-        loaded, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
+        plan, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
     )
 
 
 def rollback(
-    log: str,
+    log: StrPath,
     *,
-    root: str = ".",
+    root: StrPath = ".",
     is_dry_run: bool = False,
     lock_timeout_s: float = 0.0,
     progress: Progress = SILENT,
@@ -241,18 +235,24 @@ def rollback(
     return roll_back(path, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait)
 
 
-def find_log(log: str, *, root: str = ".") -> str:
+def find_log(log: StrPath, *, root: StrPath = ".") -> str:
     """Return the path of a log: the one given, or for `latest` the newest at or below `root`.
 
     Raises:
-        UsageError: There is none.
+        RootError: There is no such folder as `root`.
+        UsageError: There is no log.
     """
     from ckpt_migrate.recovery import latest_log
 
-    return latest_log(root) if log == "latest" else log
+    if log == "latest":
+        return latest_log(_folder(root))
+    if not os.path.isfile(log):
+        remedy = "`ckpt-migrate log ROOT` lists the logs of a root; `latest` is the newest at or below --root."
+        raise UsageError("there is no such log", where=os.fspath(log), remedy=remedy)
+    return os.fspath(log)
 
 
-def logs(root: str = ".") -> tuple[LogSummary, ...]:
+def logs(root: StrPath = ".") -> tuple[LogSummary, ...]:
     """Return the logs of all applies at or below a folder, oldest first, with the state that each is in.
 
     Raises:
@@ -260,17 +260,15 @@ def logs(root: str = ".") -> tuple[LogSummary, ...]:
     """
     from ckpt_migrate.recovery import find_logs, state_directories
 
-    if not os.path.isdir(root):
-        raise RootError("no such directory", where=root, remedy="Name a root, or a folder above roots.")
-    found = {log.path: log for state in state_directories(root) for log in find_logs(os.path.dirname(state))}
+    found = {log.path: log for state in state_directories(_folder(root)) for log in find_logs(os.path.dirname(state))}
     return tuple(found[path] for path in sorted(found, key=lambda path: (os.path.basename(path), path)))
 
 
 def verify(
-    roots: Sequence[str],
+    roots: Roots,
     *,
-    tracking_uri: str | Sequence[str] = (),
-    migration: str = DEFAULT_RECIPE,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
     progress: Progress = SILENT,
 ) -> Verified:
     """Hold every directory below the roots against the store, and every manifest against both; writes nothing.
@@ -280,82 +278,70 @@ def verify(
         RecipeError: There is no such recipe, or it is wrong.
         StoreError: No store was found, or one could not be read to its end.
     """
+    from ckpt_migrate.scan import scan_roots
+    from ckpt_migrate.stores import open_named
     from ckpt_migrate.verify import verify as hold_against
 
-    recipe = load_recipe(migration)
-    found = scan_roots(roots, recipe, progress=progress)
-    _, store = _open(tracking_uri)
+    recipe = load_recipe(os.fspath(migration))
+    _, store = open_named(_paths(tracking_uri))
     with closing(store):
+        found = scan_roots(_roots(roots), recipe, progress=progress)
         return Verified(hold_against(found, store, recipe), tuple(store.warnings))
 
 
 def find(
-    queries: Sequence[str],
-    roots: Sequence[str],
+    queries: str | Sequence[str],
+    roots: Roots,
     *,
-    tracking_uri: str | Sequence[str] = (),
-    migration: str = DEFAULT_RECIPE,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
     progress: Progress = SILENT,
+    on_problem: Callable[[str], None] = lambda _: None,
 ) -> tuple[Found, ...]:
-    """Look up ids and names, old or new, of directories and runs; the logs below the roots tell old names.
+    """Look up ids and names, old or new, of directories and runs; the logs of the roots tell old names.
+
+    Args:
+        queries: Run ids, uuids, directory names or paths, run names; six digits of an id are enough.
+        roots: As for `scan`.
+        tracking_uri: As for `plan`.
+        migration: As for `scan`.
+        progress: Watches the walk.
+        on_problem: Told of each directory and log that could not be read, in which something may be hidden.
 
     Raises:
         RootError: A root is no directory that can be listed.
+        RecipeError: There is no such recipe, or it is wrong.
         StoreError: No store was found, or one could not be read to its end.
     """
     from ckpt_migrate.find import find as look_up
     from ckpt_migrate.find import renamings
+    from ckpt_migrate.scan import scan_roots
+    from ckpt_migrate.stores import open_named
 
-    found = scan_roots(roots, load_recipe(migration), progress=progress)
-    logged = renamings(entry.path for root in found.roots for entry in logs(root))
-    _, store = _open(tracking_uri)
+    recipe = load_recipe(os.fspath(migration))
+    _, store = open_named(_paths(tracking_uri))
     with closing(store):
-        return look_up(queries, found.checkpoints, store.runs(), logged)
+        found = scan_roots(_roots(roots), recipe, progress=progress)
+        for path, what in found.problems:
+            on_problem(f"{path}: {what}")
+        wanted = (queries,) if isinstance(queries, str) else queries
+        return look_up(wanted, found.checkpoints, store.runs(), renamings(found.roots, on_problem))
 
 
-def _open(tracking_uri: str | Sequence[str]) -> tuple[tuple[str, ...], RunStore]:
-    from ckpt_migrate.tracking import find_tracking_uris, mask_credentials, open_stores
-
-    given = (tracking_uri,) if isinstance(tracking_uri, str) else tuple(tracking_uri)
-    uris = find_tracking_uris(given, beside=os.getcwd(), environ=os.environ)
-    return tuple(mask_credentials(uri) for uri in uris), open_stores(uris)
+def _paths(given: Roots) -> tuple[str, ...]:
+    if isinstance(given, (str, os.PathLike)):
+        return (os.fspath(given),)
+    return tuple(os.fspath(path) for path in given)
 
 
-def _evidence(found: ScanResult, recipe: Recipe, progress: Progress) -> dict[str, Evidence]:
-    readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
-    return read_all(readable, recipe, progress=progress)
+def _roots(given: Roots) -> tuple[str, ...]:
+    roots = _paths(given)
+    if not roots:
+        raise RootError("no root is given", remedy="Give directories that hold checkpoint directories.")
+    return roots
 
 
-def _look_up_runs(loaded: Plan, recipe: Recipe, path: str, tracking_uri: str | Sequence[str]) -> Plan:
-    """Fetch the facts of runs that a person wrote into the plan."""
-    from ckpt_migrate.plan.build import run_facts
-    from ckpt_migrate.plan.records import Action
-
-    acting = [entry for entry in loaded.entries if entry.action is not Action.SKIP]
-    unknown = sorted({e.run_id for e in acting if e.run_id is not None and e.run_id not in loaded.runs})
-    if not unknown:
-        return loaded
-    _, store = _open(tracking_uri or loaded.tracking_uri)
-    with closing(store):
-        facts = run_facts(unknown, {run.run_id: run for run in store.runs()}, store, recipe)
-    missing = [_where(loaded, run_id) for run_id in unknown if run_id not in facts]
-    if missing:
-        remedy = "Write a run id that the store has, or give the right store with --tracking-uri."
-        raise PlanError("names runs that the store does not have", where=path, problems=tuple(missing), remedy=remedy)
-    return replace(loaded, runs={**loaded.runs, **facts})
-
-
-def _where(loaded: Plan, run_id: str) -> str:
-    lines: Iterable[int] = (entry.line for entry in loaded.entries if entry.run_id == run_id)
-    return f"line {min(lines)}: {run_id}"
-
-
-def _save(path: str, text: str) -> None:
-    from ckpt_migrate.storage import replace_file
-
-    try:
-        replace_file(path, text.encode("utf-8"))
-    except OSError as error:
-        raise PlanError(
-            f"cannot be written ({error.strerror})", where=path, remedy="Name another file with -o."
-        ) from error
+def _folder(root: StrPath) -> str:
+    if not os.path.isdir(root):
+        raise RootError("no such directory", where=os.fspath(root), remedy="Name a root, or a folder above roots.")
+    return os.fspath(root)

@@ -7,17 +7,20 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.history import load
+from ckpt_migrate.errors import JournalError
+from ckpt_migrate.history import LogState, load
 from ckpt_migrate.naming import RUN_ID
+from ckpt_migrate.recovery import find_logs, state_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run
 
 FEWEST_DIGITS = 6
 """Digits from which the beginning of an id is looked up."""
+_ID_DIGITS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +37,15 @@ class Place:
 
     Attributes:
         path: Where it is now.
-        former: Its names before migrations, newest first.
+        former: Its paths before migrations, newest first.
         run_id: The run that its name says, when the stores have it.
+        named_by: Runs whose own name holds the directory's id, sorted.
     """
 
     path: str
     former: tuple[str, ...]
     run_id: str | None
+    named_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,30 @@ class Found:
     runs: tuple[Run, ...]
 
 
-def renamings(log_paths: Iterable[str]) -> Iterator[Renaming]:
-    """Yield the renames that logs record and that have not been rolled back."""
-    for path in log_paths:
-        for item in load(path).items.values():
-            if item.source != item.target and item.is_applied:
-                yield Renaming(item.source, item.target)
+def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterator[Renaming]:
+    """Yield the renames that the logs in, below and above these roots record and that are not rolled back.
+
+    Args:
+        roots: Absolute paths, links resolved.
+        on_problem: Told of every log that cannot be read, whose renames are not known.
+    """
+    folders: dict[str, None] = {}
+    for root in roots:
+        folders |= dict.fromkeys(os.path.dirname(state) for state in state_directories(root))
+        above = root
+        while above != os.path.dirname(above):
+            above = os.path.dirname(above)
+            folders[above] = None
+    for path in dict.fromkeys(log.path for folder in folders for log in find_logs(folder)):
+        try:
+            history = load(path)
+        except JournalError as error:
+            on_problem(f"{error.where or path}: {error.what}; renames recorded there are not known")
+            continue
+        if history.state is not LogState.ROLLED_BACK:
+            for item in history.items.values():
+                if item.source != item.target and (item.is_applied or os.path.lexists(item.target)):
+                    yield Renaming(item.source, item.target)
 
 
 def find(
@@ -73,8 +96,17 @@ def find(
     """
     former = _former_names(renamings)
     by_id = {run.run_id: run for run in runs}
+    naming: defaultdict[str, list[str]] = defaultdict(list)
+    for run in runs:
+        for uid in RUN_ID.findall(run.name):
+            naming[uid].append(run.run_id)
     places = [
-        Place(checkpoint.path, former.get(checkpoint.path, ()), checkpoint.uid if checkpoint.uid in by_id else None)
+        Place(
+            path=checkpoint.path,
+            former=former.get(checkpoint.path, ()),
+            run_id=checkpoint.uid if checkpoint.uid in by_id else None,
+            named_by=tuple(sorted(naming.get(checkpoint.uid, ()))),
+        )
         for checkpoint in checkpoints
     ]
     return tuple(_find_one(query, places, runs, by_id) for query in queries)
@@ -82,19 +114,25 @@ def find(
 
 def _find_one(query: str, places: Sequence[Place], runs: Sequence[Run], by_id: Mapping[str, Run]) -> Found:
     name = os.path.basename(query.rstrip("/"))
-    hits = [place for place in places if any(_fits(name, os.path.basename(p)) for p in (place.path, *place.former))]
     found = {run.run_id for run in runs if name and (_fits(name, run.run_id) or run.name == name)}
-    found |= {place.run_id for place in hits if place.run_id is not None}
-    hits += [place for place in places if place.run_id in found and place not in hits]
-    hits.sort(key=lambda place: place.path)
-    return Found(query, tuple(hits), tuple(by_id[run_id] for run_id in sorted(found)))
+    hits: dict[str, Place] = {}
+    for place in places:
+        if any(_fits(name, os.path.basename(path)) for path in (place.path, *place.former)):
+            hits[place.path] = place
+    found |= {run_id for place in hits.values() for run_id in (place.run_id, *place.named_by) if run_id is not None}
+    for place in places:
+        if not found.isdisjoint((place.run_id, *place.named_by)):
+            hits[place.path] = place
+    return Found(query, tuple(hits[path] for path in sorted(hits)), tuple(by_id[run_id] for run_id in sorted(found)))
 
 
 def _fits(query: str, name: str) -> bool:
     """Say whether a query is a name, an id at its beginning, or enough of an id's first digits."""
     if query == name:
         return True
-    is_id_start = FEWEST_DIGITS <= len(query) <= len("0" * 32) and RUN_ID.fullmatch(query.ljust(32, "0")) is not None
+    is_id_start = (
+        FEWEST_DIGITS <= len(query) <= _ID_DIGITS and RUN_ID.fullmatch(query.ljust(_ID_DIGITS, "0")) is not None
+    )
     return is_id_start and name.startswith(query)
 
 
@@ -109,7 +147,7 @@ def _former_names(renamings: Iterable[Renaming]) -> dict[str, tuple[str, ...]]:
         queue = list(came_from[new])
         while queue:
             old = queue.pop(0)
-            if old not in names:
+            if old not in names and old != new:
                 names.append(old)
                 queue += came_from.get(old, ())
         out[new] = tuple(names)

@@ -111,12 +111,13 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
         with open(path, "rb") as file:
             data = file.read()
         text = data.decode("utf-8")
-    except OSError as error:
-        known = ", ".join(recipe_names())
-        remedy = f"Shipped recipes: {known}. A recipe of your own is given as the path of a .yaml file."
-        raise RecipeError(f"no such recipe ({error.strerror})", where=name_or_path, remedy=remedy) from error
     except UnicodeDecodeError as error:
         raise RecipeError("the recipe is not UTF-8", where=path, remedy="Save it as UTF-8.") from error
+    except (OSError, ValueError) as error:
+        known = ", ".join(recipe_names())
+        remedy = f"Shipped recipes: {known}. A recipe of your own is given as the path of a .yaml file."
+        what = f"no such recipe ({getattr(error, 'strerror', None) or error})"
+        raise RecipeError(what, where=name_or_path, remedy=remedy) from error
     problems = Problems()
     recipe = _parse(text, path, hashlib.sha256(data).hexdigest(), problems)
     if problems.count or recipe is None:
@@ -160,9 +161,9 @@ def _parse(text: str, path: str, digest: str, problems: Problems) -> Recipe | No
         description=" ".join(sections.text("description").split()),
         legacy=_form(names.get("legacy")),
         target=_form(names.get("target")),
-        configs=_texts(evidence.get("configs"), _check_relative),
-        weights=_texts(evidence.get("weights"), _check_relative),
-        pointers=_texts(evidence.get("pointers"), _check_relative),
+        configs=_texts(evidence.get("configs"), _relative),
+        weights=_texts(evidence.get("weights"), _relative),
+        pointers=_texts(evidence.get("pointers"), _relative),
         reference_tags=_texts(references.get("tags")),
         reference_params=_texts(references.get("params")),
         other_run_keys=_texts(references.get("other_run")),
@@ -179,9 +180,7 @@ def _parse(text: str, path: str, digest: str, problems: Problems) -> Recipe | No
 class _Sections:
     keys: dict[str, Field]
 
-    def mapping(
-        self, key: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-    ) -> dict[str, Field]:
+    def mapping(self, key: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()) -> dict[str, Field]:
         return self.keys[key].mapping(required=required, optional=optional) if key in self.keys else {}
 
     def text(self, key: str) -> str:
@@ -196,19 +195,16 @@ def _form(field: Field | None) -> NameForm:
     return NameForm(template)
 
 
-def _texts(field: Field | None, check: Callable[[Field], None] | None = None) -> tuple[str, ...]:
-    if field is None:
-        return ()
-    if check is not None:
-        for item in field.sequence():
-            check(item)
-    return field.texts()
+def _texts(field: Field | None, read: Callable[[Field], str] = Field.text) -> tuple[str, ...]:
+    items = [] if field is None else field.sequence()
+    return tuple(read(item) for item in items)
 
 
-def _check_relative(field: Field) -> None:
+def _relative(field: Field) -> str:
     path = field.text()
     if path.startswith("/") or ".." in path.split("/"):
         field.refuse("must be a path inside the checkpoint directory")
+    return path
 
 
 def _manifests(field: Field | None) -> tuple[ManifestTemplate, ...]:
@@ -223,9 +219,7 @@ def _manifests(field: Field | None) -> tuple[ManifestTemplate, ...]:
         if "/" in name or name in {"", ".", ".."}:
             keys["name"].refuse("must be a file name, without /")
         if kind not in {"file", "section"}:
-            keys["kind"].refuse(
-                "must be `file` (wholly ours) or `section` (our part of a file of the user's)"
-            )
+            keys["kind"].refuse("must be `file` (wholly ours) or `section` (our part of a file of the user's)")
         if name in {manifest.name for manifest in found}:
             keys["name"].refuse("stands twice")
         _check_template_fields(keys["template"], template)

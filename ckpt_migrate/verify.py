@@ -83,6 +83,7 @@ def verify(scan: ScanResult, store: RunStore, recipe: Recipe) -> Verification:
             found = [Finding(checkpoint.path, FindingKind.MANIFEST, what, checkpoint.uid) for what in wrong]
         agreeing += not found
         findings += found
+    findings += [Finding(path, FindingKind.UNREADABLE, what) for path, what in scan.problems]
     findings += _missing_directories(scan, store, recipe)
     return Verification(len(claiming), agreeing, tuple(sorted(findings, key=lambda f: (f.path, f.kind.value, f.what))))
 

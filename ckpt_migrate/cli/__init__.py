@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from typing import Any
@@ -90,24 +91,29 @@ def run(arguments: list[str]) -> int:
         error.show()
         return EXIT_USAGE
     except CkptMigrateError as error:
-        click.echo(f"Error: {error}", err=True)
+        from ckpt_migrate.cli.output import say_error
+
+        say_error(error)
         return error.exit_code
     except KeyboardInterrupt:
         click.echo("Interrupted.", err=True)
         return EXIT_FAILED
-    except BrokenPipeError:
-        _silence_stdout()
+    except OSError as error:
+        from ckpt_migrate.cli.output import say_error
+
+        what = f"the system refused ({error.strerror or error})"
+        where = None if error.filename is None else os.fsdecode(error.filename)
+        say_error(CkptMigrateError(what, where=where, remedy="See to it, then run the command again."))
         return EXIT_FAILED
     return result if isinstance(result, int) else 0
 
 
-def _silence_stdout() -> None:
-    """Keep the interpreter from failing once more on a closed pipe when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def main() -> None:
     """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal or a file of another encoding shows what it cannot hold as \N, and fails nothing.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

@@ -10,6 +10,8 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.table import summary_line
+from ckpt_migrate.errors import EXIT_FAILED
+from ckpt_migrate.plan.records import Action
 
 if TYPE_CHECKING:
     from ckpt_migrate.apply import ApplyResult
@@ -40,31 +42,31 @@ def command(
       ckpt-migrate apply plan.yaml --dry-run
       ckpt-migrate apply plan.yaml
     """
-    if not is_dry_run:
-        plan, _ = api.load(plan_path, tracking_uri=tracking_uri)
-        if not output.confirm(f"{summary_line(plan)} Do it?", yes=yes):
-            output.say("Nothing was changed.")
-            return 1
-    result = api.apply(
-        plan_path,
+    plan, recipe = api.load(plan_path, tracking_uri=tracking_uri)
+    output.say_links(plan)
+    is_needless = all(entry.action is Action.SKIP for entry in plan.entries)
+    if not is_dry_run and not is_needless and not output.confirm(f"{summary_line(plan)} Do it?", yes=yes):
+        output.say("Nothing was changed.")
+        return EXIT_FAILED
+    result = api.apply_loaded(
+        plan,
+        recipe,
         is_dry_run=is_dry_run,
-        tracking_uri=tracking_uri,
         lock_timeout_s=lock_timeout,
         progress=output.bars(),
         on_wait=output.say,
     )
     if output_format == "json":
-        output.print_json(result)
+        output.print_json({**output.plain(result), "dangling_links": output.dangling_links(plan)})
         return 0
     if is_dry_run:
-        for operation in result.operations:
-            click.echo(output.printable_lines(f"{operation.symbol} {operation.describe()}"))
-        click.echo(f"\nDry run: {_counts(result)}. Nothing was changed.")
-        click.echo(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
+        output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
+        output.echo(f"\nDry run: {_counts(result)}. Nothing was changed.")
+        output.echo(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
         return 0
-    click.echo(f"Done{' (continued)' if result.was_continued else ''}: {_counts(result)}.")
+    output.echo(f"Done{' (continued)' if result.was_continued else ''}: {_counts(result)}.")
     if result.log is not None:
-        click.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
+        output.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
     return 0
 
 

@@ -29,7 +29,14 @@ def command(
     Example:
       ckpt-migrate find ac7c134d --root checkpoints --tracking-uri mlruns
     """
-    found = api.find(queries, roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
+    found = api.find(
+        queries,
+        roots,
+        tracking_uri=tracking_uri,
+        migration=migration,
+        progress=output.bars(),
+        on_problem=lambda problem: output.say(f"Warning: {problem}"),
+    )
     if output_format == "json":
         output.print_json(found)
     else:
@@ -43,11 +50,13 @@ def _print(found: Found) -> None:
     for place in found.checkpoints:
         lines.append(f"  checkpoint  {place.path}")
         lines += [f"              before a migration: {former.rpartition('/')[2]}" for former in place.former]
+        if place.run_id is None and place.named_by:
+            lines.append("              not named after a run yet; the run below says its id in its own name")
     for run in found.runs:
         deleted = ", DELETED" if run.is_deleted else ""
         lines.append(f"  run         {run.run_id}  {run.name}  ({run.experiment}, {run.status}{deleted})")
     if found.runs and not found.checkpoints:
-        lines.append("  no checkpoint directory below the roots is named after it")
+        lines.append("  no checkpoint directory below the roots is named after it, or named by it")
     if not found.runs and not found.checkpoints:
         lines.append("  nothing of this name, neither a directory nor a run")
-    click.echo("\n".join(output.printable_lines(line) for line in lines))
+    output.echo_lines(lines)

@@ -32,7 +32,7 @@ def command(root: str, output_format: str) -> int:
         output.print_json(logs)
         return 0
     if not logs:
-        click.echo("No apply has been logged here.")
+        output.echo("No apply has been logged here.")
         return 0
     output.print_rows(("STARTED (UTC)", "STATE", "RENAMED", "REPAIRED", "SKIPPED", "LOG"), [_row(log) for log in logs])
     for log in logs:
@@ -40,9 +40,9 @@ def command(root: str, output_format: str) -> int:
             output.say(f"Warning: {log.path}: {line}")
     for log in logs:
         if log.state in OPEN_STATES:
-            click.echo(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
+            output.echo(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
             if log.state is LogState.UNFINISHED and log.plan_path:
-                click.echo(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
+                output.echo(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
     return 0
 
 

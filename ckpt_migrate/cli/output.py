@@ -3,26 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from ckpt_migrate.progress import SILENT
+from ckpt_migrate.errors import CkptMigrateError
 from ckpt_migrate.inspection import printable
+from ckpt_migrate.plan.fields import link_data
+from ckpt_migrate.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
 
 T = TypeVar("T")
 NARROWEST = 60
+MOST_PROBLEMS = 1_000
+MOST_LINKS = 20
+# JSON escapes the control characters of ASCII alone; these move a cursor or end a line, too.
+_RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029]")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
@@ -43,18 +52,42 @@ def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
 
 
 def print_json(value: object) -> None:
-    """Print plain data as JSON."""
-    click.echo(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str))
+    """Print plain data as JSON; control characters are written out, those included that JSON itself lets through."""
+    text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
+    echo(_RAW_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def echo(text: str = "", *, nl: bool = True) -> None:
+    """Print data to standard output, control characters but newlines written out.
+
+    A reader that goes away (`| head -1`) has seen what it wanted: the command carries on and keeps its exit code.
+
+    Raises:
+        CkptMigrateError: It cannot be written for another reason, such as a full disk.
+    """
+    try:
+        click.echo(printable_lines(text), nl=nl)
+    except OSError as error:
+        # The descriptor, not the object: what is still buffered is flushed when the interpreter ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            remedy = "What the command had done by then is done; `ckpt-migrate log` lists applies."
+            raise CkptMigrateError(f"standard output cannot be written ({error.strerror})", remedy=remedy) from error
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print lines whose parts come from names and may hold anything: a newline in one makes no line of its own."""
+    echo("\n".join(printable(line) for line in lines))
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose last column takes what width is left; nothing is cut when standard output is no terminal."""
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in [list(header), *shown]) for i in range(len(header) - 1)]
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if sys.stdout.isatty() else None
+    width = max(shutil.get_terminal_size().columns, NARROWEST) if _is_terminal(sys.stdout) else None
     for row in [list(header), *shown]:
         line = "  ".join([cell.ljust(size) for cell, size in zip(row, widths, strict=False)] + [row[-1]]).rstrip()
-        click.echo(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
+        echo(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
 
 
 def say(text: str) -> None:
@@ -62,8 +95,38 @@ def say(text: str) -> None:
     click.echo(printable_lines(text), err=True)
 
 
+def say_error(error: CkptMigrateError) -> None:
+    """Print an error to standard error: what, where, all problems, what to do next."""
+    where = "" if error.where is None else f"{printable(error.where)}: "
+    lines = [f"Error: {where}{printable_lines(error.what)}"]
+    lines += [f"  - {printable(problem)}" for problem in error.problems[:MOST_PROBLEMS]]
+    if len(error.problems) > MOST_PROBLEMS:
+        lines.append(f"  - and {len(error.problems) - MOST_PROBLEMS:,} more")
+    if error.remedy is not None:
+        lines.append(f"  {printable_lines(error.remedy)}")
+    click.echo("\n".join(lines), err=True)
+
+
+def say_links(plan: Plan) -> None:
+    """Print which symbolic links lead nowhere once a plan is applied to standard error."""
+    links = plan.dangling_links()
+    for link in links[:MOST_LINKS]:
+        shown = f"{printable(link.path)} -> {printable(link.text)}"
+        say(f"Warning: the link {shown} will lead nowhere: the directory is renamed")
+    if len(links) > MOST_LINKS:
+        say(f"Warning: and {len(links) - MOST_LINKS:,} more such links; the plan lists them all under `links`")
+
+
+def dangling_links(plan: Plan) -> list[dict[str, str | None]]:
+    """Return those links for JSON, each with the path that it should lead to."""
+    targets = {entry.checkpoint: entry.target for entry in plan.entries}
+    return [{**link_data(link), "target": targets[link.checkpoint]} for link in plan.dangling_links()]
+
+
 def printable_lines(text: str) -> str:
     """Return text whose lines hold no control characters."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
     return "\n".join(printable(line) for line in text.split("\n"))
 
 
@@ -92,7 +155,12 @@ class _Bars:
 
 def bars() -> Progress:
     """Return progress bars when standard error is a terminal, and silence otherwise."""
-    return _Bars() if sys.stderr.isatty() else SILENT
+    return _Bars() if _is_terminal(sys.stderr) else SILENT
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; one that was closed before the start is None."""
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -103,7 +171,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not _is_terminal(sys.stdin):
         raise click.UsageError("there is no terminal to confirm on; look at --dry-run first, then give --yes")
-    click.echo(f"{question}\n  Only 'yes' is accepted: ", nl=False, err=True)
+    click.echo(f"{printable_lines(question)}\n  Only 'yes' is accepted: ", nl=False, err=True)
     return sys.stdin.readline().strip() == "yes"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.plan.fields import entry_data
 from ckpt_migrate.plan.records import Action, Status
 
+if TYPE_CHECKING:
+    from ckpt_migrate.planning import Planned
+
 MOST_WARNINGS = 10
 
 
@@ -22,6 +26,7 @@ MOST_WARNINGS = 10
 @options.migration
 @click.option("--timezone", metavar="IANA", help="The zone of the stamps (Europe/Berlin); else it is inferred.")
 @click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
+@click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @options.output_format
 def command(
@@ -32,6 +37,7 @@ def command(
     timezone: str | None,
     path: str,
     output_format: str,
+    overwrite: bool,
     with_linked: bool,
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
@@ -48,6 +54,7 @@ def command(
         migration=migration,
         timezone=timezone,
         output=None if path == "-" else path,
+        overwrite=overwrite,
         with_linked=with_linked,
         progress=output.bars(),
     )
@@ -62,16 +69,19 @@ def command(
                 "expected_wrong": planned.expected_wrong,
                 "entries": [entry_data(entry) for entry in plan.entries],
                 "warnings": planned.warnings,
+                "problems": [{"path": where, "what": what} for where, what in planned.problems],
+                "dangling_links": output.dangling_links(plan),
             }
         )
     elif path == "-":
-        click.echo(planned.text, nl=False)
+        output.echo(planned.text, nl=False)
     for warning in planned.warnings[:MOST_WARNINGS]:
         output.say(f"Warning: {warning.where}: {warning.what}")
     if len(planned.warnings) > MOST_WARNINGS:
         output.say(f"Warning: and {len(planned.warnings) - MOST_WARNINGS} more things in the store were passed over.")
     for where, what in planned.problems:
         output.say(f"Warning: {where}: {what}")
+    output.say_links(plan)
     if output_format == "text" and path != "-":
         _say_what_was_planned(planned, path)
     undecided = {Status.AMBIGUOUS, Status.UNMATCHED, Status.BUSY, Status.UNREADABLE}
@@ -81,13 +91,13 @@ def command(
     return EXIT_UNDECIDED if open_ones or planned.problems else 0
 
 
-def _say_what_was_planned(planned: api.Planned, path: str) -> None:
+def _say_what_was_planned(planned: Planned, path: str) -> None:
     plan = planned.plan
-    click.echo(clock_words(plan.clock))
-    click.echo(summary_line(plan))
+    output.echo(clock_words(plan.clock))
+    output.echo(summary_line(plan))
     if plan.summary["action"]["rename"]:
-        click.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+        output.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
     shown = shlex.quote(path)
-    click.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
-    click.echo(f"  ckpt-migrate show {shown}")
-    click.echo(f"  ckpt-migrate apply {shown} --dry-run")
+    output.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
+    output.echo(f"  ckpt-migrate show {shown}")
+    output.echo(f"  ckpt-migrate apply {shown} --dry-run")

@@ -49,17 +49,15 @@ def command(*, log: str, root: str, is_dry_run: bool, yes: bool, lock_timeout: f
 
 def _print(result: RollbackResult) -> None:
     if result.is_dry_run:
-        for operation in result.operations:
-            click.echo(output.printable_lines(f"{operation.symbol} {operation.describe()}"))
+        output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
     left = (*result.missing, *result.occupied, *result.changed, *result.edited, *result.damage)
-    for line in left:
-        click.echo(output.printable_lines(f"! {line}"))
+    output.echo_lines(f"! {line}" for line in left)
     counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"
     shown = shlex.quote(result.log)
     if result.is_dry_run:
-        click.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
+        output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
     elif result.is_complete:
-        click.echo(f"Everything is as it was before: {counts}.")
+        output.echo(f"Everything is as it was before: {counts}.")
     else:
-        click.echo(f"Not everything could be put back: {counts}.\nMend what is listed, then go on:")
-        click.echo(f"  ckpt-migrate rollback {shown}")
+        output.echo(f"Not everything could be put back: {counts}.\nMend what is listed, then go on:")
+        output.echo(f"  ckpt-migrate rollback {shown}")

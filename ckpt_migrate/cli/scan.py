@@ -11,6 +11,7 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.inspection import printable
 from ckpt_migrate.records import State
 
 if TYPE_CHECKING:
@@ -94,13 +95,11 @@ def _print(result: ScanResult) -> None:
             )
         )
     if not rows:
-        click.echo(
-            f"No checkpoint directories below {', '.join(output.printable_lines(root) for root in result.roots)}."
-        )
+        output.echo(f"No checkpoint directories below {', '.join(printable(root) for root in result.roots)}.")
         return
     output.print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
     counts = Counter(checkpoint.state for checkpoint in result.checkpoints)
-    click.echo()
+    output.echo()
     for state, meaning in MEANING.items():
         if counts[state]:
-            click.echo(f"{counts[state]:7,}  {state.value:10}  {meaning}")
+            output.echo(f"{counts[state]:7,}  {state.value:10}  {meaning}")

@@ -72,9 +72,9 @@ def _print_table(plan: Plan) -> None:
     if rows:
         output.print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
         used = {symbol(entry) for entry in entries}
-        click.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
-    click.echo(clock_words(plan.clock))
-    click.echo(summary_line(plan))
+        output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
+    output.echo(clock_words(plan.clock))
+    output.echo(summary_line(plan))
 
 
 def _print_case(plan: Plan, entry: Entry) -> None:
@@ -88,7 +88,7 @@ def _print_case(plan: Plan, entry: Entry) -> None:
     for candidate in entry.candidates:
         lines.append("  candidate")
         lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
-    click.echo("\n".join(output.printable_lines(line) for line in lines) + "\n")
+    output.echo_lines([*lines, ""])
 
 
 def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tuple[str, ...]) -> list[str]:

@@ -31,8 +31,8 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
         if result.findings:
             rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
             output.print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
-            click.echo()
-        click.echo(
+            output.echo()
+        output.echo(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
     for warning in verified.warnings:

@@ -12,12 +12,13 @@ from ckpt_migrate import __version__
 from ckpt_migrate.manifest import check
 from ckpt_migrate.matching.compare import KeyPatterns
 from ckpt_migrate.matching.explain import line
-from ckpt_migrate.plan.records import Action, Candidate, Entry, Plan, RunFacts, Status
+from ckpt_migrate.plan.links import find_links
+from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ckpt_migrate.matching.records import Matching, Verdict
+    from ckpt_migrate.matching.records import Matching, Verdict, Weight
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.scan import ScanResult
@@ -38,7 +39,7 @@ class PlanInput:
         recipe: The recipe.
         migration: The recipe as the user named it.
         tracking_uri: The stores, credentials masked.
-        roots: The roots as the user gave them, one for each of `scan.roots`, by resolved path.
+        absolute_roots: Those of `scan.roots` that the user gave as absolute paths; what lies below them is shown so.
         folder: Absolute folder of the plan; relative paths start from it.
         now_utc_s: The time of planning, UTC seconds since 1970.
         with_linked: Whether directories that need nothing get an entry, too.
@@ -49,7 +50,7 @@ class PlanInput:
     recipe: Recipe
     migration: str
     tracking_uri: tuple[str, ...]
-    roots: Mapping[str, str]
+    absolute_roots: frozenset[str]
     folder: str
     now_utc_s: float
     with_linked: bool = False
@@ -89,7 +90,17 @@ def build_plan(given: PlanInput, store: RunStore) -> Plan:
         runs={run_id: facts[run_id] for run_id in sorted(facts) if run_id in named},
         entries=tuple(sorted(entries, key=lambda entry: (entry.root, entry.checkpoint))),
         folder=given.folder,
+        links=_links(given, {entry.checkpoint for entry in entries}),
     )
+
+
+def _links(given: PlanInput, listed: Collection[str]) -> tuple[Link, ...]:
+    directories = {verdict.checkpoint.path for verdict in given.matching.verdicts}
+    links = (
+        Link(_shown(path, given), _text(text), _shown(directory, given))
+        for path, text, directory in find_links(given.scan.checkpoints, directories)
+    )
+    return tuple(sorted((link for link in links if link.checkpoint in listed), key=lambda link: link.path))
 
 
 def run_facts(run_ids: Iterable[str], runs: Mapping[str, Run], store: RunStore, recipe: Recipe) -> dict[str, RunFacts]:
@@ -138,15 +149,15 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
         root=_shown(checkpoint.root, given),
         status=verdict.status,
         action=Action.SKIP,
-        reason=verdict.reason,
+        reason=None if verdict.reason is None else _text(verdict.reason),
         candidates=tuple(
-            Candidate(candidate.run_id, candidate.confidence, tuple(line(weight) for weight in candidate.weights))
+            Candidate(candidate.run_id, candidate.confidence, _lines(candidate.weights))
             for candidate in verdict.candidates
         ),
         fingerprint=checkpoint.fingerprint or None,
     )
     if verdict.status is Status.LINKED and verdict.run_id is not None:
-        return _linked(entry, checkpoint, facts[verdict.run_id], given.recipe)
+        return _linked(entry, checkpoint, facts[verdict.run_id], given)
     if verdict.run_id is None or checkpoint.name is None:
         return entry
     run = facts[verdict.run_id]
@@ -156,32 +167,46 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
         run_id=run.run_id,
         target=_shown(os.path.join(os.path.dirname(checkpoint.path), name), given),
         confidence=verdict.confidence,
-        evidence=tuple(line(weight) for weight in verdict.weights),
+        evidence=_lines(verdict.weights),
     )
     if verdict.status is not Status.MATCHED:
         return entry
-    if _newest_s(checkpoint) > given.now_utc_s - BUSY_S:
-        reason = f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; it may still be written to"
+    if (reason := _why_busy(checkpoint, given)) is not None:
         return replace(entry, status=Status.BUSY, reason=reason)
     if run.is_deleted:
         return replace(entry, reason="its run is deleted in MLflow; restore the run, or set action: rename")
     return replace(entry, action=Action.RENAME)
 
 
-def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, recipe: Recipe) -> Entry:
-    findings = () if checkpoint.name is None else check(checkpoint.path, checkpoint.name, run, recipe)
+def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, given: PlanInput) -> Entry:
+    findings = () if checkpoint.name is None else check(checkpoint.path, checkpoint.name, run, given.recipe)
     named = replace(entry, run_id=run.run_id, target=entry.checkpoint, confidence=1.0)
-    return replace(named, action=Action.REPAIR, reason="; ".join(findings)) if findings else named
+    if not findings:
+        return named
+    # Training code that names directories right writes the manifests itself, at the end.
+    busy = _why_busy(checkpoint, given)
+    if busy is None and run.status == "RUNNING":
+        busy = "its run is RUNNING; when it is known to be dead, end it in MLflow and plan again"
+    if busy is not None:
+        return replace(named, status=Status.BUSY, reason=busy)
+    return replace(named, action=Action.REPAIR, reason=_text("; ".join(findings)))
 
 
-def _newest_s(checkpoint: Checkpoint) -> float:
-    return max((file.mtime_ns for file in checkpoint.files if file.kind == "file"), default=0) / 1e9
+def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:
+    newest_s = max((file.mtime_ns for file in checkpoint.files if file.kind == "file"), default=0) / 1e9
+    if newest_s <= given.now_utc_s - BUSY_S:
+        return None
+    return f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; it may still be written to"
+
+
+def _lines(weights: Sequence[Weight]) -> tuple[str, ...]:
+    return tuple(_text(line(weight)) for weight in weights)
 
 
 def _shown(path: str, given: PlanInput) -> str:
     """Return a path as the plan shows it: absolute below a root that was given so, else relative to the plan."""
-    root = max((root for root in given.roots if _is_below(path, root)), key=len, default="")
-    if root and not os.path.isabs(given.roots[root]):
+    root = max((root for root in given.scan.roots if _is_below(path, root)), key=len, default="")
+    if root and root not in given.absolute_roots:
         path = os.path.relpath(path, given.folder)
     return _text(path.replace(os.sep, "/"))
 

@@ -5,20 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ckpt_migrate.plan.records import Candidate, Clock, Entry, Plan, RunFacts
+    from ckpt_migrate.plan.records import Candidate, Clock, Entry, Link, Plan, RunFacts
 
-SEALED_ENTRY = (
-    "checkpoint", "root", "status", "action", "run_id", "target", "confidence", "evidence", "reason", "candidates",
-    "fingerprint",
-)  # fmt: skip
-SEALED_PLAN = (
-    "tool", "created", "migration", "recipe_digest", "tracking_uri", "roots", "clock", "summary", "runs", "entries",
-)  # fmt: skip
+SUMMARIES = ("status", "action", "directories")
 _CLOCK_NUMBERS = ("offset_s", "spread_s", "margin_nats")
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:
-    """Return an entry as the file shows it, absent fields as None."""
+    """Return an entry as the file shows it, absent fields as None; all of it is sealed."""
     return {
         "checkpoint": entry.checkpoint,
         "root": entry.root,
@@ -55,8 +49,13 @@ def clock_data(clock: Clock) -> dict[str, Any]:
     }
 
 
+def link_data(link: Link) -> dict[str, str]:
+    """Return a link as the file shows it."""
+    return {"path": link.path, "text": link.text, "checkpoint": link.checkpoint}
+
+
 def run_data(run: RunFacts) -> dict[str, Any]:
-    """Return a run's facts as the file shows them, without the id, which is their key."""
+    """Return a run's facts as the file shows them, without the id, which is their key; all of it is sealed."""
     return {
         "name": run.name,
         "experiment": run.experiment,
@@ -70,33 +69,36 @@ def run_data(run: RunFacts) -> dict[str, Any]:
     }
 
 
-def sealed_values(plan: Plan) -> list[object]:
-    """Return what the plan's own seal is taken over, in the order of SEALED_PLAN."""
-    return [
-        plan.tool,
-        plan.created,
-        plan.migration,
-        plan.recipe_digest,
-        list(plan.tracking_uri),
-        list(plan.roots),
-        clock_data(plan.clock),
-        {name: dict(counts) for name, counts in plan.summary.items()},
-        {run_id: run_data(run) for run_id, run in plan.runs.items()},
-        [entry.checkpoint for entry in plan.entries],
-    ]
+def sealed_top(plan: Plan) -> dict[str, object]:
+    """Return what the plan's own seal is taken over, by the path of the key that shows it.
+
+    The time of creation is left out: two plans of the same input differ in that line alone. Entries and runs have
+    seals of their own; this one tells whether one was added, removed or moved.
+    """
+    return {
+        "tool": plan.tool,
+        "migration": plan.migration,
+        "recipe_digest": plan.recipe_digest,
+        "tracking_uri": list(plan.tracking_uri),
+        "roots": list(plan.roots),
+        **{f"clock.{name}": value for name, value in clock_data(plan.clock).items()},
+        **{f"summary.{name}": dict(plan.summary.get(name, {})) for name in SUMMARIES},
+        "links": [link_data(link) for link in plan.links],
+        "entries": [entry.checkpoint for entry in plan.entries],
+        "runs": list(plan.runs),
+    }
 
 
 def shown_confidence(confidence: float | None) -> float | None:
-    """Return a probability rounded down to six places; 1 is shown for certainty alone, 0 for less than 1e-6.
+    """Return a probability rounded down to six places: 1 is shown for certainty alone, 0 for less than 1e-6.
 
-    A shown probability is shown as itself, though in binary it may lie a hair below its six digits.
-
-    >>> shown_confidence(0.99999987), shown_confidence(0.29), shown_confidence(1.0)
-    (0.999999, 0.29, 1.0)
+    >>> shown_confidence(0.99999987)
+    0.999999
     """
-    if confidence is None or confidence >= 1:
-        return confidence
-    return min(int(confidence * 1e6 + 1e-6), 999_999) / 1e6
+    if confidence is None:
+        return None
+    shown = round(confidence, 6)
+    return shown if shown <= confidence else round(shown - 1e-6, 6)
 
 
 def _number(value: float | None) -> float | None:

@@ -104,6 +104,21 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link that goes through a checkpoint directory of the plan by its name.
+
+    Attributes:
+        path: Where it lies, as `Entry.checkpoint`.
+        text: What it says.
+        checkpoint: The entry's directory; once that is renamed, the link leads nowhere.
+    """
+
+    path: str
+    text: str
+    checkpoint: str
+
+
+@dataclass(frozen=True, slots=True)
 class Clock:
     """What was inferred of the checkpoints' local clock.
 
@@ -133,7 +148,7 @@ class Plan:
     """A whole plan.
 
     Attributes:
-        created: ISO 8601 UTC.
+        created: ISO 8601 UTC, whole seconds.
         tool: `ckpt-migrate VERSION`.
         migration: Name of the recipe, or the path of its file.
         recipe_digest: SHA-256 of the recipe file as planned, hexadecimal.
@@ -146,6 +161,7 @@ class Plan:
         folder: Absolute folder that relative paths start from.
         digest: SHA-256 of the file's bytes, hexadecimal; empty for a plan that was not read from a file.
         path: Path of the file as the user gave it, for commands to paste; empty likewise.
+        links: Symbolic links to directories of entries, sorted by path.
     """
 
     created: str
@@ -161,7 +177,13 @@ class Plan:
     folder: str
     digest: str = ""
     path: str = ""
+    links: tuple[Link, ...] = ()
 
     def absolute(self, path: str) -> str:
         """Return a path of this plan as an absolute one, normalised but with links not followed."""
         return os.path.normpath(os.path.join(self.folder, path))
+
+    def dangling_links(self) -> tuple[Link, ...]:
+        """Return the links that lead nowhere once this plan is applied as it stands."""
+        renamed = {entry.checkpoint for entry in self.entries if entry.action is Action.RENAME}
+        return tuple(link for link in self.links if link.checkpoint in renamed)

@@ -1,7 +1,9 @@
-"""Seals: short digests by which a reader of a plan sees which field a person has edited.
+"""Seals: short digests by which a reader of a plan sees which field a person has edited, and whether any was.
 
-A seal has four hexadecimal digits a field, in the order of the field names given. It guards against slips of an
-editor, not against forgers: 16 bits a field.
+A seal begins with eight hexadecimal digits over all fields together, which settle the usual case at once; then come
+four for each field, in the order of the field names given. Seals are over values, so that a plan may be written anew
+by any YAML tool. The checksum on a plan's last line is over its bytes: it tells whether the file is exactly as it was
+written and may be written over. Both guard against slips, not against forgers.
 """
 
 from __future__ import annotations
@@ -11,25 +13,52 @@ import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Mapping
 
+WIDTH_ALL = 8
 WIDTH = 4
+_CHECKSUM = "# checksum: "
+_CREATED = "\ncreated: "
 
 
-def digest(value: object) -> str:
-    """Return the seal of one field; `value` is plain data (what JSON can hold)."""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=WIDTH // 2).hexdigest()
+def seal(values: Mapping[str, object]) -> str:
+    """Return the seal of fields; values are plain data (what JSON can hold)."""
+    return _digest(list(values.values()), WIDTH_ALL) + "".join(_digest(value, WIDTH) for value in values.values())
 
 
-def seal(values: Iterable[object]) -> str:
-    """Return the seal of several fields, in order."""
-    return "".join(digest(value) for value in values)
-
-
-def broken(sealed: str, names: Sequence[str], values: Sequence[object]) -> tuple[str, ...] | None:
+def broken(sealed: str, values: Mapping[str, object]) -> tuple[str, ...] | None:
     """Return the names of the fields whose value is not the sealed one; None when the seal itself is damaged."""
-    if len(sealed) != WIDTH * len(names):
+    if len(sealed) != WIDTH_ALL + WIDTH * len(values):
         return None
-    parts = (sealed[i : i + WIDTH] for i in range(0, len(sealed), WIDTH))
-    return tuple(name for name, part, value in zip(names, parts, values, strict=True) if digest(value) != part)
+    if _digest(list(values.values()), WIDTH_ALL) == sealed[:WIDTH_ALL]:
+        return ()
+    starts = range(WIDTH_ALL, len(sealed), WIDTH)
+    names = tuple(
+        name
+        for start, (name, value) in zip(starts, values.items(), strict=True)
+        if _digest(value, WIDTH) != sealed[start : start + WIDTH]
+    )
+    return names or None
+
+
+def _digest(value: object, width: int) -> str:
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=width // 2).hexdigest()
+
+
+def checksum_line(text: str) -> str:
+    """Return the last line of a plan, over all that stands above it but the time of its creation."""
+    before, created, after = text.partition(_CREATED)
+    digest = hashlib.sha256((before + created).encode())
+    digest.update(after[after.find("\n") + 1 :].encode())
+    return f"{_CHECKSUM}{digest.hexdigest()}\n"
+
+
+def is_untouched(data: bytes) -> bool:
+    """Say whether these bytes are a plan as it was written, to the last one."""
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    above, mark, last = text.rpartition(_CHECKSUM)
+    return bool(mark) and mark + last == checksum_line(above)

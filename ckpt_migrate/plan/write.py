@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import math
 import re
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate.plan.fields import (
-    SEALED_ENTRY,
-    candidate_data,
-    clock_data,
-    entry_data,
-    run_data,
-    sealed_values,
-)
+from ckpt_migrate.inspection import printable
+from ckpt_migrate.plan.fields import candidate_data, clock_data, entry_data, link_data, run_data, sealed_top
 from ckpt_migrate.plan.records import PLAN_VERSION
-from ckpt_migrate.plan.seal import seal
+from ckpt_migrate.plan.seal import checksum_line, seal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ckpt_migrate.plan.records import Entry, Plan
+    from ckpt_migrate.plan.records import Entry, Plan, RunFacts
 
 HEADER = """\
 # A migration plan. Nothing has been changed yet.
@@ -38,6 +33,7 @@ HEADER = """\
 #             linked: named after its run already. busy: still being written. unreadable: could not be read.
 # confidence  probability that run_id is right, as a lower bound.
 # evidence    strongest first, in bits: 10 bits make 1,000 times likelier, for or against.
+# seal        tells the reader which keys were edited.
 """
 _PLAIN = re.compile(r"(?:[A-Za-z_/]|\./|\.\.)[A-Za-z0-9_/.+,()=<>%@ -]*")
 _HEX_OR_NUMBER_LIKE = re.compile(r"[0-9a-f]{32}")
@@ -53,14 +49,19 @@ def render_plan(plan: Plan, name: str = "plan.yaml") -> str:
         plan: The plan.
         name: The file's name, for the commands in the comment on top.
     """
-    parts = [HEADER.format(name=name), "\n".join(_top(plan)), "\nentries:"]
+    parts = [HEADER.format(name=printable(shlex.quote(name))), "\n".join(_top(plan))]
+    if plan.links:
+        parts.append("\n# Symbolic links that lead nowhere once the directory that they name is renamed.\nlinks:")
+        parts += ["\n" + "\n".join(_members(link_data(link), "- ")) for link in plan.links]
+    parts.append("\nentries:")
     parts += ["\n" + "\n".join(_entry(entry)) for entry in plan.entries] or [" []"]
     parts.append("\n\n# What the manifests say of each run that is named above.\nruns:")
-    parts += [f"\n  {scalar(run_id)}:\n" + "\n".join(_run(run_data(run))) for run_id, run in plan.runs.items()] or [
-        " {}"
-    ]
-    parts.append(f"\n\nseal: {scalar(seal(sealed_values(plan)))}\n")
-    return "".join(parts)
+    parts += ["\n" + "\n".join(_run(run)) for run in plan.runs.values()] or [" {}"]
+    parts.append(
+        f"\n\nseal: {scalar(seal(sealed_top(plan)))}\n# The next line tells whether a person has edited this file.\n"
+    )
+    text = "".join(parts)
+    return text + checksum_line(text)
 
 
 def _top(plan: Plan) -> Iterator[str]:
@@ -80,22 +81,20 @@ def _top(plan: Plan) -> Iterator[str]:
 
 def _entry(entry: Entry) -> Iterator[str]:
     data = entry_data(entry)
-    mark = "- "
-    for key in SEALED_ENTRY:
-        value = data[key]
-        if key == "root" or (value in (None, []) and key != "run_id"):
-            continue
-        if key == "evidence":
-            yield "  evidence:"
-            yield from (f"  - {scalar(line)}" for line in value)
-        elif key == "candidates":
-            yield "  candidates:"
-            for candidate in entry.candidates:
-                yield from _candidate(candidate_data(candidate))
-        else:
-            yield f"{mark}{key}: {flow(value)}"
-        mark = "  "
-    yield f"  seal: {scalar(seal(data[key] for key in SEALED_ENTRY))}"
+    yield from _members({key: data[key] for key in ("checkpoint", "status", "action", "run_id")}, "- ")
+    yield from _members({key: data[key] for key in ("target", "confidence") if data[key] is not None}, "  ")
+    if entry.evidence:
+        yield "  evidence:"
+        yield from (f"  - {scalar(line)}" for line in entry.evidence)
+    if entry.reason is not None:
+        yield f"  reason: {flow(entry.reason)}"
+    if entry.candidates:
+        yield "  candidates:"
+        for candidate in entry.candidates:
+            yield from _candidate(candidate_data(candidate))
+    if entry.fingerprint is not None:
+        yield f"  fingerprint: {flow(entry.fingerprint)}"
+    yield f"  seal: {scalar(seal(data))}"
 
 
 def _candidate(data: Mapping[str, Any]) -> Iterator[str]:
@@ -105,8 +104,17 @@ def _candidate(data: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"    - {scalar(line)}" for line in data["evidence"])
 
 
-def _run(data: Mapping[str, Any]) -> Iterator[str]:
-    yield from (f"    {key}: {flow(value)}" for key, value in data.items() if value not in (None, {}))
+def _run(run: RunFacts) -> Iterator[str]:
+    data = run_data(run)
+    yield f"  {scalar(run.run_id)}:"
+    yield from _members({key: value for key, value in data.items() if value not in (None, {})}, "    ", "    ")
+    yield f"    seal: {scalar(seal(data))}"
+
+
+def _members(data: Mapping[str, object], first: str, rest: str = "  ") -> Iterator[str]:
+    """Yield the members of a block mapping, a line each; `first` stands before the first one."""
+    for place, (key, value) in enumerate(data.items()):
+        yield f"{rest if place else first}{key}: {flow(value)}"
 
 
 def flow(value: object) -> str:

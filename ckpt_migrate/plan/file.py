@@ -1,0 +1,85 @@
+"""The file of a plan: what may be written over, and what must not be lost."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.errors import PlanError
+from ckpt_migrate.history import LogState
+from ckpt_migrate.plan.seal import is_untouched
+from ckpt_migrate.plan.write import HEADER
+from ckpt_migrate.recovery import find_logs, state_directories
+from ckpt_migrate.storage import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_BEGINNING = HEADER.partition("\n")[0].encode()
+_OTHER = "name another file with -o"
+
+
+def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> None:
+    """Refuse, before any long work, a place where a plan cannot be written or would destroy something.
+
+    Args:
+        path: Where the plan will go.
+        roots: The roots that it will be of: a plan whose apply was cut short there is needed to go on with it.
+        overwrite: Whether a file that holds more than a plan as it was written may be replaced.
+
+    Raises:
+        PlanError: There is no such folder, it cannot be written to, or something is there that would be lost.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    if not os.path.isdir(folder):
+        raise PlanError(f"there is no folder {folder}", where=path, remedy=f"Make it, or {_OTHER}.")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PlanError(f"no permission to write in {folder}", where=path, remedy=f"{_OTHER.capitalize()}.")
+    if not os.path.lexists(target):
+        return
+    if not os.path.isfile(target):
+        what = "is a folder" if os.path.isdir(target) else "is no regular file; use -o - for standard output"
+        raise PlanError(what, where=path, remedy=f"{_OTHER.capitalize()}.")
+    if overwrite:
+        return
+    try:
+        with open(target, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise PlanError(
+            f"is there, and cannot be read ({error.strerror})", where=path, remedy=f"{_OTHER.capitalize()}."
+        ) from error
+    if data and not is_untouched(data):
+        is_plan = data.startswith(_BEGINNING)
+        what = "was edited since it was planned" if is_plan else "is there, and is no plan that this tool wrote"
+        remedy = f"{_OTHER.capitalize()}, or give --overwrite to replace it; what was edited is lost then."
+        raise PlanError(what, where=path, remedy=remedy)
+    log = _log_that_needs(hashlib.sha256(data).hexdigest(), roots)
+    if log is not None:
+        what = f"its apply was cut short and cannot go on without it (log {log})"
+        raise PlanError(what, where=path, remedy=f"Apply it again or roll it back first, or {_OTHER}.")
+
+
+def _log_that_needs(digest: str, roots: Iterable[str]) -> str | None:
+    for root in roots:
+        for state in state_directories(root):
+            for log in find_logs(os.path.dirname(state)):
+                if log.plan_digest == digest and log.state is LogState.UNFINISHED:
+                    return log.path
+    return None
+
+
+def save(path: str, text: str) -> None:
+    """Write a plan as a whole: the file is the old one or the new one, never a part.
+
+    Raises:
+        PlanError: It cannot be written.
+    """
+    try:
+        replace_file(path, text.encode("utf-8"))
+    except OSError as error:
+        raise PlanError(
+            f"cannot be written ({error.strerror})", where=path, remedy=f"{_OTHER.capitalize()}."
+        ) from error

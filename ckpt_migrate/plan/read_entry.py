@@ -1,0 +1,130 @@
+"""Reading an entry of a plan: what a person may edit is taken over, every other edit refused."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from ckpt_migrate.naming import is_run_id
+from ckpt_migrate.plan.fields import entry_data
+from ckpt_migrate.plan.records import Action, Candidate, Entry, Status
+from ckpt_migrate.plan.seal import broken
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from enum import Enum
+
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.strict_yaml import Field
+
+    Choice = TypeVar("Choice", bound=Enum)
+
+_REQUIRED = ("checkpoint", "status", "action", "seal")
+_OPTIONAL = ("run_id", "target", "confidence", "evidence", "reason", "candidates", "fingerprint")
+_CANDIDATE = ("run_id", "confidence", "evidence")
+
+
+class EntryReader:
+    """Reads entries; knows the roots that no path may leave.
+
+    Args:
+        roots: As the plan has them.
+        folder: Absolute folder that relative paths start from.
+        recipe: Whose names the directories have.
+    """
+
+    def __init__(self, roots: Sequence[str], folder: str, recipe: Recipe) -> None:
+        self._roots = [(os.path.normpath(os.path.join(folder, root)), root) for root in roots]
+        self._roots_by_folder: dict[str, str | None] = {}
+        self._folder = folder
+        self._recipe = recipe
+
+    def read(self, item: Field) -> Entry:
+        """Return an entry, its target following from its run id; what is wrong is noted."""
+        keys = item.mapping(required=_REQUIRED, optional=_OPTIONAL)
+        if any(key not in keys for key in _REQUIRED):
+            return Entry("", "", Status.UNREADABLE, Action.SKIP)
+        checkpoint = keys["checkpoint"].text()
+        entry = Entry(
+            checkpoint=checkpoint,
+            root=self._root_of(keys["checkpoint"], checkpoint),
+            status=_choice(keys["status"], Status),
+            action=_choice(keys["action"], Action),
+            run_id=keys["run_id"].text_or_none() if "run_id" in keys else None,
+            target=keys["target"].text_or_none() if "target" in keys else None,
+            confidence=keys["confidence"].number_or_none() if "confidence" in keys else None,
+            evidence=keys["evidence"].texts() if "evidence" in keys else (),
+            reason=keys["reason"].text_or_none() if "reason" in keys else None,
+            candidates=tuple(_candidate(c) for c in keys["candidates"].sequence()) if "candidates" in keys else (),
+            fingerprint=keys["fingerprint"].text_or_none() if "fingerprint" in keys else None,
+            line=item.line,
+        )
+        edited = broken(keys["seal"].text(), entry_data(entry))
+        if edited is None:
+            keys["seal"].refuse("the seal is damaged")
+            return entry
+        return self._take_edits(entry, edited, keys) if edited else entry
+
+    def _take_edits(self, entry: Entry, edited: Sequence[str], keys: Mapping[str, Field]) -> Entry:
+        """Accept an edited action and run id; refuse every other edit; derive the target."""
+        target = self._derived_target(entry, keys)
+        for name in edited:
+            if name in {"action", "run_id"} or (name == "target" and entry.target == target):
+                continue
+            field = keys.get(name, keys["checkpoint"])
+            if name == "target":
+                field.refuse(f"follows from run_id and must not be edited; it is {target}")
+            elif name != "root":  # follows from `checkpoint` and the roots, which are refused themselves
+                field.refuse(f"{name} was edited, but belongs to the planner")
+        return replace(entry, target=target)
+
+    def _derived_target(self, entry: Entry, keys: Mapping[str, Field]) -> str | None:
+        if entry.run_id is not None and not is_run_id(entry.run_id):
+            keys["run_id"].refuse(f"{entry.run_id!r:.80} is no run id: 32 lower-case hexadecimal digits")
+            return None
+        if entry.run_id is None:
+            if entry.action is not Action.SKIP:
+                keys["action"].refuse(f"{entry.action.value} needs a run_id")
+            return None
+        folder, _, name = entry.checkpoint.rpartition("/")
+        parsed = self._recipe.target.parse(name) or self._recipe.legacy.parse(name)
+        if parsed is None:
+            keys["checkpoint"].refuse("is not named in a form that can be renamed")
+            return None
+        renamed = self._recipe.target.format(uid=entry.run_id, stamp=parsed.stamp)
+        if entry.action is Action.RENAME and renamed == name:
+            keys["action"].refuse("the directory is named after this run already; repair writes its manifests")
+        if entry.action is Action.REPAIR and renamed != name:
+            keys["action"].refuse("repair is for directories that are named after their run already")
+        return f"{folder}/{renamed}" if folder else renamed
+
+    def _root_of(self, field: Field, checkpoint: str) -> str:
+        """Return the innermost root above a checkpoint as the plan has it."""
+        above, name = os.path.split(os.path.normpath(os.path.join(self._folder, checkpoint)))
+        if above not in self._roots_by_folder:
+            inside = [
+                (len(root), given) for root, given in self._roots if f"{above}/".startswith(f"{root.rstrip('/')}/")
+            ]
+            self._roots_by_folder[above] = max(inside)[1] if inside else None
+        root = self._roots_by_folder[above]
+        if root is None or not name:
+            field.refuse("leaves the roots of the plan")
+            return ""
+        return root
+
+
+def _choice(field: Field, kind: type[Choice]) -> Choice:
+    text = field.text()
+    for member in kind:
+        if member.value == text:
+            return member
+    field.refuse(f"must be one of {', '.join(str(member.value) for member in kind)}")
+    return next(iter(kind))
+
+
+def _candidate(item: Field) -> Candidate:
+    keys = item.mapping(required=_CANDIDATE)
+    if len(keys) != len(_CANDIDATE):
+        return Candidate("", 0.0)
+    return Candidate(keys["run_id"].text(), keys["confidence"].number(), keys["evidence"].texts())

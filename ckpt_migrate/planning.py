@@ -1,0 +1,98 @@
+"""Planning: from roots and stores to a plan and its file; the only thing it writes is that file."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.reading import read_all
+from ckpt_migrate.matching.clock import zone_function
+from ckpt_migrate.matching.link import link
+from ckpt_migrate.plan.build import PlanInput, build_plan
+from ckpt_migrate.plan.file import check_place, save
+from ckpt_migrate.plan.write import render_plan
+from ckpt_migrate.recipe import load_recipe
+from ckpt_migrate.records import State
+from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.stores import open_named, recorded
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.progress import Progress
+    from ckpt_migrate.tracking.records import StoreWarning
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan and what was noticed on the way.
+
+    Attributes:
+        plan: The plan.
+        text: Its file's text.
+        expected_wrong: Expected number of wrong renames in it, by its own stated confidences.
+        warnings: What was malformed in the stores and passed over.
+        problems: Path and cause of directories that could not be listed.
+    """
+
+    plan: Plan
+    text: str
+    expected_wrong: float
+    warnings: tuple[StoreWarning, ...]
+    problems: tuple[tuple[str, str], ...]
+
+
+def make_plan(
+    roots: Sequence[str],
+    *,
+    tracking_uris: Sequence[str],
+    migration: str,
+    timezone: str | None,
+    output: str,
+    overwrite: bool,
+    with_linked: bool,
+    progress: Progress,
+) -> Planned:
+    """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
+
+    What can be refused at once is refused before the long work begins.
+    """
+    recipe = load_recipe(migration)
+    if output:
+        check_place(output, roots, overwrite=overwrite)
+    if timezone is not None:
+        zone_function(timezone, 0.0, 0.0)
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
+    uris, store = open_named(tracking_uris)
+    with closing(store):
+        found = scan_roots(roots, recipe, progress=progress)
+        readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
+        evidence = read_all(readable, recipe, progress=progress)
+        matching = link(found.checkpoints, evidence, store, recipe, timezone=timezone, progress=progress)
+        given = PlanInput(
+            scan=found,
+            matching=matching,
+            recipe=recipe,
+            migration=recipe.name if migration == recipe.name else os.path.abspath(recipe.source),
+            tracking_uri=tuple(recorded(uri, folder) for uri in uris),
+            absolute_roots=_only_absolute(roots),
+            folder=folder,
+            now_utc_s=time.time(),
+            with_linked=with_linked,
+        )
+        plan = build_plan(given, store)
+        warnings = tuple(store.warnings)
+    text = render_plan(plan, os.path.basename(output) or "plan.yaml")
+    if output:
+        save(output, text)
+    return Planned(plan, text, matching.expected_wrong, warnings, found.problems)
+
+
+def _only_absolute(roots: Sequence[str]) -> frozenset[str]:
+    """Return the real paths of roots that are given as absolute paths, and not as relative ones, too."""
+    absolute = {os.path.realpath(root) for root in roots if os.path.isabs(root)}
+    return frozenset(absolute - {os.path.realpath(root) for root in roots if not os.path.isabs(root)})
