@@ -330,12 +330,9 @@ def test_a_schema_without_an_index_for_runs_is_passed_over_once(folder: Path) ->
             count[0] += 1
 
         rows._connection.set_progress_handler(tick, 1)
-        found = []
-        for number in range(30):
-            found.append(
-                sorted(rows.select("params", ("run_uuid", "key", "value"), run_ids=[f"{number:032x}"]), key=str)
-            )
-        answers.append(found)
+        ids = [[f"{number:032x}"] for number in range(30)]
+        columns = ("run_uuid", "key", "value")
+        answers.append([sorted(rows.select("params", columns, run_ids=one), key=str) for one in ids])
         steps.append(count[0])
         rows.close()
     assert answers[0] == answers[1]
