@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from ckpt_migrate.tracking.passed_over import printable
 from ckpt_migrate.tracking.records import ArtifactFile
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ def _walk(top: str, passed_over: PassedOver) -> list[ArtifactFile]:
                     passed_over.add(top, f"more than {MAX_FILES} artifacts; the rest is not looked at")
                     return found
                 size = _size(entry)
-                found.append(ArtifactFile(f"{prefix}{entry.name}", size, os.path.join(folder, entry.name)))
+                name = printable(prefix + entry.name)
+                found.append(ArtifactFile(name, size, os.path.join(folder, entry.name)))
     return found
 
 

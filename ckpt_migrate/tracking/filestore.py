@@ -8,14 +8,14 @@ stores of 0.x and loses the runs of an experiment whose own `meta.yaml` is gone.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from ckpt_migrate.errors import StoreError, StoreNotFoundError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.tracking import meta_yaml
 from ckpt_migrate.tracking.artifacts import ArtifactPlaces, list_artifacts
-from ckpt_migrate.tracking.key_files import TooLargeError, read_bounded
+from ckpt_migrate.tracking.experiment_folder import META, experiments_of, list_folder
+from ckpt_migrate.tracking.key_files import read_bounded
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.preference import preference
 from ckpt_migrate.tracking.processes import map_batches, usable_processors
@@ -28,61 +28,17 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
+    from ckpt_migrate.tracking.experiment_folder import Experiment
     from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, RunDetails, StoreWarning
     from ckpt_migrate.tracking.run_folder import PackedDetails
 
-TRASH = ".trash"
-META = "meta.yaml"
 _RUN_FOLDERS = ("params", "metrics", "tags")
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})  # in an experiment's folder, beside the runs
 _BATCH = 250  # runs read at once by one process
+_REWRITE_S = 0.2  # far longer than rewriting a meta.yaml takes
 
 _Result = TypeVar("_Result")
 _Warnings: TypeAlias = "list[tuple[str, str]]"
-
-
-@dataclass(frozen=True, slots=True)
-class _Experiment:
-    """An experiment's folder; `name` is empty when its meta.yaml is gone."""
-
-    folder: str
-    experiment_id: str
-    name: str
-    is_deleted: bool
-
-
-def is_file_store(folder: str) -> bool:
-    """Say whether a folder holds an experiment or a run of a file store, or was prepared for them.
-
-    A folder of artifacts alone (of a store whose runs are in a database) is none.
-    """
-    try:
-        with os.scandir(folder) as entries:
-            names = [entry.name for entry in entries if entry.is_dir()]
-    except OSError:
-        return False
-    return TRASH in names or any(_is_experiment(os.path.join(folder, name)) for name in names)
-
-
-def _is_experiment(folder: str) -> bool:
-    meta = os.path.join(folder, META)
-    if os.path.isfile(meta):
-        try:
-            fields = meta_yaml.parse_meta(read_bounded(meta, meta_yaml.MAX_BYTES))
-        except (OSError, meta_yaml.MetaError):
-            return _has_runs(folder)
-        return "experiment_id" in fields or _has_runs(folder)
-    return _has_runs(folder)
-
-
-def _has_runs(folder: str) -> bool:
-    try:
-        names = os.listdir(folder)
-    except PermissionError:
-        return True  # it may; whoever reads the store is told that it cannot be listed
-    except OSError:
-        return False
-    return any(is_run_id(name) and os.path.isfile(os.path.join(folder, name, META)) for name in names)
 
 
 class FileRunStore:
@@ -97,8 +53,9 @@ class FileRunStore:
         self._folder = folder
         self._uri = mask_credentials(uri)
         self._passed_over = PassedOver()
-        self._runs: tuple[Run, ...] | None = None
+        self._runs: dict[str, Run] | None = None
         self._folders: dict[str, RunFolder] = {}
+        self._malformed: list[tuple[Experiment, str]] = []
 
     @property
     def uri(self) -> str:
@@ -112,24 +69,11 @@ class FileRunStore:
 
     def runs(self) -> Sequence[Run]:
         """Return every run, deleted ones too, sorted by run id; the folder is walked once."""
-        if self._runs is None:
-            found: dict[str, Run] = {}
-            folders: dict[str, RunFolder] = {}
-            for experiment in self._experiments():
-                for run, folder in self._runs_of(experiment):
-                    other = found.get(run.run_id)
-                    if other is not None:
-                        self._passed_over.add(folder.path, "this run lies in the store twice; the better one counts")
-                    if other is None or preference(run) > preference(other):
-                        found[run.run_id] = run
-                        folders[run.run_id] = folder
-            self._folders = folders
-            self._runs = tuple(found[run_id] for run_id in sorted(found))
-        return self._runs
+        return tuple(self._read_runs().values())
 
     def details(self, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
         """Return params, tags and last metrics of these runs; unknown ids are left out."""
-        self.runs()
+        self._read_runs()
         folders = [self._folders[run_id] for run_id in sorted(set(run_ids)) if run_id in self._folders]
 
         def read(batch: Sequence[RunFolder]) -> tuple[list[PackedDetails], _Warnings]:
@@ -143,7 +87,7 @@ class FileRunStore:
 
     def mentions(self, pattern: re.Pattern[str]) -> Iterator[Mention]:
         """Yield every run name, param value and tag value in which `pattern` is found, sorted by run id."""
-        runs = self.runs()
+        runs = self._read_runs()
 
         def read(batch: Sequence[RunFolder]) -> tuple[list[list[tuple[str, str]]], _Warnings]:
             passed_over = PassedOver()
@@ -157,8 +101,8 @@ class FileRunStore:
                 hits.append(of_run)
             return hits, passed_over.pairs()
 
-        folders = [self._folders[run.run_id] for run in runs]
-        for run, hits in zip(runs, self._read(read, folders), strict=True):
+        folders = [self._folders[run_id] for run_id in runs]
+        for run, hits in zip(runs.values(), self._read(read, folders), strict=True):
             if pattern.search(run.name):
                 yield Mention(run.run_id, "run name", run.name)
             for place, text in hits:
@@ -166,13 +110,13 @@ class FileRunStore:
 
     def metric_histories(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
         """Return every logged point of every metric of a run, sorted by step, then time."""
-        self.runs()
+        self._read_runs()
         folder = self._folders.get(run_id)
         return {} if folder is None else folder.histories(self._passed_over)
 
     def artifact_files(self, run_id: str) -> Sequence[ArtifactFile]:
         """Return the files among a run's artifacts, sorted by path; empty when they are out of reach."""
-        run = next((run for run in self.runs() if run.run_id == run_id), None)
+        run = self._read_runs().get(run_id)
         if run is None:
             return ()
         inside = f"{self._folders[run_id].path}/artifacts"
@@ -181,6 +125,30 @@ class FileRunStore:
 
     def close(self) -> None:
         """Release nothing: no file is held open."""
+
+    def _read_runs(self) -> Mapping[str, Run]:
+        if self._runs is None:
+            found: dict[str, tuple[Run, RunFolder]] = {}
+            for experiment in experiments_of(self._folder, self._passed_over):
+                for run, folder in self._runs_of(experiment):
+                    self._keep_better(found, run, folder)
+            if self._malformed:
+                # MLflow empties a meta.yaml before it writes it anew: what was empty a moment ago may be whole.
+                time.sleep(_REWRITE_S)
+                for experiment, name in self._malformed:
+                    read = self._read_run(experiment, name, is_last_try=True)
+                    if read is not None:
+                        self._keep_better(found, *read)
+            self._folders = {run_id: folder for run_id, (_, folder) in found.items()}
+            self._runs = {run_id: found[run_id][0] for run_id in sorted(found)}
+        return self._runs
+
+    def _keep_better(self, found: dict[str, tuple[Run, RunFolder]], run: Run, folder: RunFolder) -> None:
+        other = found.get(run.run_id)
+        if other is not None:
+            self._passed_over.add(folder.path, "this run lies in the store twice; the better one counts")
+        if other is None or preference(run) > preference(other[0]):
+            found[run.run_id] = (run, folder)
 
     def _read(
         self,
@@ -194,75 +162,41 @@ class FileRunStore:
                 self._passed_over.add(where, what)
             yield from results
 
-    def _experiments(self) -> Iterator[_Experiment]:
-        """Yield the experiments, deleted ones too, in a fixed order."""
-        for folder, is_trash in ((self._folder, False), (os.path.join(self._folder, TRASH), True)):
-            for name in self._list(folder, may_be_absent=is_trash):
-                if name == TRASH or (name == "models" and not is_trash):
-                    continue  # `models` is the model registry
-                path = os.path.join(folder, name)
-                if os.path.isdir(path):
-                    experiment = self._experiment(path, name, is_trash=is_trash)
-                    if experiment is not None:
-                        yield experiment
-
-    def _experiment(self, path: str, name: str, *, is_trash: bool) -> _Experiment | None:
-        fields: dict[str, str | None] = {}
-        try:
-            fields = meta_yaml.parse_meta(read_bounded(os.path.join(path, META), meta_yaml.MAX_BYTES))
-        except FileNotFoundError:
-            if not _has_runs(path):
-                return None
-            self._passed_over.add(path, "no meta.yaml, so the experiment's name is lost; its runs are read")
-        except (OSError, meta_yaml.MetaError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._passed_over.add(os.path.join(path, META), f"{reason}; the experiment's runs are read")
-        if fields.get("experiment_id") not in (None, name):
-            self._passed_over.add(path, f"its meta.yaml says experiment {fields['experiment_id']}")
-        is_deleted = is_trash or fields.get("lifecycle_stage") == "deleted"
-        return _Experiment(path, name, fields.get("name") or "", is_deleted)
-
-    def _list(self, folder: str, *, may_be_absent: bool = False) -> list[str]:
-        try:
-            return sorted(os.listdir(folder))
-        except FileNotFoundError as error:
-            if may_be_absent:
-                return []
-            raise StoreNotFoundError("there is no such folder", where=folder, remedy="Check --tracking-uri.") from error
-        except OSError as error:
-            raise StoreError(
-                f"the store cannot be listed ({error.strerror})",
-                where=folder,
-                remedy="Give this user permission to read it, then run the command again; nothing was changed.",
-            ) from error
-
-    def _runs_of(self, experiment: _Experiment) -> Iterator[tuple[Run, RunFolder]]:
-        for name in self._list(experiment.folder):
-            if name in _RESERVED:
-                continue
-            if not is_run_id(name):
+    def _runs_of(self, experiment: Experiment) -> Iterator[tuple[Run, RunFolder]]:
+        for name in list_folder(experiment.folder):
+            if is_run_id(name):
+                read = self._read_run(experiment, name)
+                if read is not None:
+                    yield read
+            elif name not in _RESERVED:
                 self._check_other(experiment.folder, name)
-                continue
-            path = f"{experiment.folder}/{name}"
-            try:
-                fields = meta_yaml.parse_meta(read_bounded(f"{path}/{META}", meta_yaml.MAX_BYTES))
-            except NotADirectoryError:
-                continue
-            except FileNotFoundError:
-                # Artifacts alone belong to a run in a database whose artifacts lie here.
-                if any(os.path.isdir(os.path.join(path, kind)) for kind in _RUN_FOLDERS):
-                    self._passed_over.add(path, "a run without meta.yaml")
-                continue
-            except (TooLargeError, meta_yaml.MetaError) as error:
+
+    def _read_run(
+        self, experiment: Experiment, name: str, *, is_last_try: bool = False
+    ) -> tuple[Run, RunFolder] | None:
+        """Return a run; note, or on a first try keep for later, one that is malformed."""
+        path = f"{experiment.folder}/{name}"
+        try:
+            fields = meta_yaml.parse_meta(read_bounded(f"{path}/{META}", meta_yaml.MAX_BYTES))
+        except NotADirectoryError:
+            return None
+        except FileNotFoundError:
+            # Artifacts alone belong to a run in a database whose artifacts lie here.
+            if any(os.path.isdir(os.path.join(path, kind)) for kind in _RUN_FOLDERS):
+                self._passed_over.add(path, "a run without meta.yaml")
+            return None
+        except meta_yaml.MetaError as error:
+            if is_last_try:
                 self._passed_over.add(f"{path}/{META}", str(error))
-                continue
-            except OSError as error:
-                self._passed_over.add(f"{path}/{META}", f"cannot be read ({error.strerror})")
-                continue
-            run = self._run(fields, name, experiment)
-            if run is not None:
-                is_0x = "run_id" not in fields and "lifecycle_stage" not in fields
-                yield run, RunFolder(experiment.folder, name, is_0x)
+            else:
+                self._malformed.append((experiment, name))
+            return None
+        except OSError as error:
+            self._passed_over.add(f"{path}/{META}", f"cannot be read ({error.strerror or error})")
+            return None
+        run = self._run(fields, name, experiment)
+        is_0x = "run_id" not in fields and "lifecycle_stage" not in fields
+        return None if run is None else (run, RunFolder(experiment.folder, name, is_0x))
 
     def _check_other(self, folder: str, name: str) -> None:
         """Note a folder that holds a run's meta.yaml under a name that is no run id."""
@@ -270,7 +204,7 @@ class FileRunStore:
         if os.path.isfile(path):
             self._passed_over.add(os.path.dirname(path), "holds a meta.yaml, but its name is no run id")
 
-    def _run(self, fields: dict[str, str | None], run_id: str, experiment: _Experiment) -> Run | None:
+    def _run(self, fields: dict[str, str | None], run_id: str, experiment: Experiment) -> Run | None:
         path = f"{experiment.folder}/{run_id}"
         named = fields.get("run_id") or fields.get("run_uuid")
         if named != run_id:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import StoreError, StoreNotFoundError
-from ckpt_migrate.tracking.filestore import FileRunStore, is_file_store
+from ckpt_migrate.errors import StoreNotFoundError
+from ckpt_migrate.tracking.experiment_folder import is_file_store, list_folder
+from ckpt_migrate.tracking.filestore import FileRunStore
 from ckpt_migrate.tracking.merged import MergedStore
 from ckpt_migrate.tracking.uri import KNOWN_FORMS, StoreAddress, StoreKind, parse_uri
 
@@ -101,23 +102,23 @@ def _open(address: StoreAddress) -> RunStore:
 
 def _open_files(address: StoreAddress) -> RunStore:
     folder = address.target
-    try:
-        os.listdir(folder)
-    except OSError as error:
-        raise StoreError(
-            f"the folder cannot be listed ({error.strerror})",
-            where=address.uri,
-            remedy="Give this user permission to read it; nothing was changed.",
-        ) from error
+    list_folder(folder)
     if not is_file_store(folder):
-        near = [name for name in ("mlruns", "mlflow.db") if os.path.exists(os.path.join(folder, name))]
-        near += [
-            os.path.join("..", name) for name in ("mlflow.db",) if os.path.exists(os.path.join(folder, "..", name))
-        ]
-        hint = f" Did you mean {os.path.normpath(os.path.join(folder, near[0]))}?" if near else ""
         raise StoreNotFoundError(
             "the folder holds no MLflow experiments and no runs",
             where=address.uri,
-            remedy=f"Name the folder that holds the experiments' folders, or another store: {KNOWN_FORMS}.{hint}",
+            remedy=(
+                f"{_nearby(folder)}Name the folder that holds the experiments' folders, or another store: "
+                f"{KNOWN_FORMS}."
+            ),
         )
     return FileRunStore(folder, address.uri)
+
+
+def _nearby(folder: str) -> str:
+    """Return a sentence about the store that was probably meant: in the folder, around it, or beside it."""
+    parent = os.path.dirname(os.path.abspath(folder))
+    stores = [path for path in (os.path.join(folder, "mlruns"), parent) if is_file_store(path)]
+    databases = [os.path.join(place, "mlflow.db") for place in (folder, parent)]
+    near = [*stores, *filter(os.path.isfile, databases)]
+    return f"Perhaps {near[0]} was meant. " if near else ""

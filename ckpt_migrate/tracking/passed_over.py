@@ -5,6 +5,11 @@ from __future__ import annotations
 from ckpt_migrate.tracking.records import StoreWarning
 
 
+def printable(name: str) -> str:
+    """Return a file name that can be printed: bytes that are no UTF-8 would end the program that prints them."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class PassedOver:
     """A growing list of warnings without repeats; the same file may be read many times."""
 
@@ -13,9 +18,7 @@ class PassedOver:
 
     def add(self, where: str, what: str) -> None:
         """Note that something was passed over; `where` names it, `what` says why."""
-        # A file name that is no UTF-8 must not end the program that prints the warning.
-        printable = where.encode("utf-8", "backslashreplace").decode("utf-8")
-        self._seen.setdefault(StoreWarning(printable, what))
+        self._seen.setdefault(StoreWarning(printable(where), what))
 
     def all(self) -> tuple[StoreWarning, ...]:
         """Return everything noted so far."""

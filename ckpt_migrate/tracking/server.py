@@ -52,6 +52,11 @@ _KINDS_OF_FAILURE = (
         "Try again, or allow more seconds a request with MLFLOW_HTTP_REQUEST_TIMEOUT.",
     ),
     (
+        r"SSLError|CERTIFICATE_VERIFY",
+        "the server's certificate is not trusted",
+        "Name its authority's certificate with MLFLOW_TRACKING_SERVER_CERT_PATH.",
+    ),
+    (
         r"Max retries|refused|Failed to resolve|Connection aborted|RemoteDisconnected|reset by peer",
         "the server cannot be reached",
         _TRY_AGAIN,

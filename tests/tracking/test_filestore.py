@@ -6,6 +6,7 @@ import math
 import os
 import re
 import tempfile
+import threading
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import pytest
 
 from ckpt_migrate.errors import StoreError, StoreNotFoundError
 from ckpt_migrate.tracking import open_stores
-from ckpt_migrate.tracking.filestore import is_file_store
+from ckpt_migrate.tracking.experiment_folder import is_file_store
 from tracking.file_store_maker import META, OTHER, RUN, add_experiment, add_run, write
 
 if TYPE_CHECKING:
@@ -326,6 +327,43 @@ def test_a_folder_of_a_databases_artifacts_is_no_store(tmp_path: Path) -> None:
     with pytest.raises(StoreNotFoundError, match="no runs") as caught:
         open_stores([str(tmp_path / "mlruns")])
     assert str(tmp_path / "mlflow.db") in str(caught.value.remedy)
+
+
+def test_an_experiments_own_folder_is_no_store_and_its_parent_is_named(store: Path) -> None:
+    add_run(store)
+    with pytest.raises(StoreNotFoundError) as caught:
+        open_stores([str(store / "1")])
+    assert f"Perhaps {store} was meant" in str(caught.value.remedy)
+
+
+def test_a_meta_yaml_that_is_just_being_rewritten_is_read_again(store: Path) -> None:
+    """MLflow empties the file, then writes it; a run must not vanish from a plan for that."""
+    folder = add_run(store, meta="")
+    add_run(store, OTHER, meta="")
+    whole = META.format(run_id=RUN, experiment="1")
+    timer = threading.Timer(0.05, (folder / "meta.yaml").write_text, (whole, "utf-8"))
+    timer.start()
+    reader = opened(store)
+    assert [run.run_id for run in reader.runs()] == [RUN]
+    assert f"{OTHER}/meta.yaml: empty" in warned(reader)
+    assert len(reader.warnings) == 1
+    timer.join()
+
+
+def test_names_that_are_no_utf8_can_be_printed(store: Path) -> None:
+    odd = os.fsdecode(b"exp\xff")
+    add_run(store, experiment=odd, meta=META.format(run_id=RUN, experiment="1"))
+    write(store / odd / RUN / "params" / os.fsdecode(b"k\xff"), "1")
+    write(store / odd / RUN / "artifacts" / os.fsdecode(b"a\xff"), "1")
+    reader = opened(store)
+    (run,) = reader.runs()
+    reader.details([RUN])
+    (file,) = reader.artifact_files(RUN)
+    assert run.experiment_id == "exp\\udcff"
+    for text in (run.experiment_id, file.path, warned(reader)):
+        assert text.encode("utf-8")
+    assert file.local_path is not None
+    assert Path(file.local_path).is_file()
 
 
 def test_a_store_prepared_but_unused_has_no_runs(tmp_path: Path) -> None:
