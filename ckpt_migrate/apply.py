@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ckpt_migrate.history import History, LoggedItem
-    from ckpt_migrate.operations import Group, Operation
+    from ckpt_migrate.operations import Group, Step
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -47,7 +47,7 @@ class ApplyResult:
         renamed: Directories renamed by this plan, in all its runs.
         repaired: Directories whose manifests were repaired, likewise.
         skipped: Entries left alone.
-        operations: What was done (or would be), in order; file contents are left out.
+        operations: What was done (or would be), in order.
         was_continued: Whether an apply that was cut short was carried on.
         is_dry_run: Whether nothing was changed.
     """
@@ -56,7 +56,7 @@ class ApplyResult:
     renamed: int
     repaired: int
     skipped: int
-    operations: tuple[Operation, ...]
+    operations: tuple[Step, ...]
     was_continued: bool = False
     is_dry_run: bool = False
 
@@ -97,7 +97,7 @@ def apply_plan(
     if is_dry_run or run.lacks_state():
         run.check(history)  # before the first thing is made, be it a log folder
     if is_dry_run:
-        operations = tuple(operation for group in run.groups(history) for operation in group.operations())
+        operations = tuple(operation.step() for group in run.groups(history) for operation in group.operations())
         return run.result(None, operations, was_continued=history is not None, is_dry_run=True)
     is_checked = run.lacks_state()
     with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
@@ -194,7 +194,7 @@ class _Apply:
         return self.result(journal.path, operations, was_continued=history is not None, is_dry_run=False)
 
     def result(
-        self, log: str | None, operations: tuple[Operation, ...], *, was_continued: bool, is_dry_run: bool
+        self, log: str | None, operations: tuple[Step, ...], *, was_continued: bool, is_dry_run: bool
     ) -> ApplyResult:
         counts = self._counts()
         return ApplyResult(

@@ -17,7 +17,6 @@ import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckpt_migrate import storage
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.filestate import FileState
     from ckpt_migrate.history import History
     from ckpt_migrate.journal import Journal
-    from ckpt_migrate.operations import Operation
+    from ckpt_migrate.operations import Operation, Step
 
 T = TypeVar("T")
 GROUP_SIZE = 256
@@ -53,11 +52,11 @@ class Executor:
     """Makes groups of changes and logs them.
 
     Attributes:
-        completed: Every operation that was done, in order, without file contents.
+        completed: Every operation that was done, in order.
     """
 
     def __init__(self, journal: Journal, root: str) -> None:
-        self.completed: list[Operation] = []
+        self.completed: list[Step] = []
         self._journal = journal
         self._root = root
 
@@ -121,10 +120,10 @@ class Executor:
             for change in group.changes:
                 for operation in change.sweeps:
                     _sweep(operation)
-                    self.completed.append(operation)
+                    self.completed.append(operation.step())
             for operation in group.renames:
                 _rename(operation)
-                self.completed.append(operation)
+                self.completed.append(operation.step())
             files = [file for change in group.changes for file in change.files]
             for operation in files:
                 if operation.after is not None:
@@ -134,14 +133,14 @@ class Executor:
             _at_once(storage.sync_file, staged)
             for operation in files:
                 _publish(operation)
-                self.completed.append(_without_data(operation))
+                self.completed.append(operation.step())
             for operation in group.times():
                 _keep_time(operation)
-                self.completed.append(operation)
+                self.completed.append(operation.step())
             operation, what = None, "new names cannot be brought to the disk"
             _at_once(storage.sync_directory, _touched(group))
         except OSError as error:
-            raise ChangeFailedError(what if operation is None else operation.describe(), error) from error
+            raise ChangeFailedError(what if operation is None else operation.step().describe(), error) from error
 
 
 def _at_once(sync: Callable[[str], None], paths: Sequence[str]) -> None:
@@ -283,19 +282,12 @@ def _keep_time(operation: SetTimes) -> None:
     found = os.stat(operation.path)
     if found.st_mtime_ns == operation.mtime_ns:
         return
-    if operation.item is None and not _may_set_times(found):
+    if operation.item is None and not may_set_times(found):
         return
     storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
 
 
-def _may_set_times(found: os.stat_result) -> bool:
-    """Say whether we may set the times of a folder that others own; only its owner may, in a shared one."""
+def may_set_times(found: os.stat_result) -> bool:
+    """Say whether the times of a folder can be put back: in a shared one that others own, only its owner can."""
     user = getattr(os, "geteuid", lambda: 0)()
     return user in {0, found.st_uid}
-
-
-def _without_data(operation: WriteFile) -> WriteFile:
-    before, after = (
-        None if state is None else replace(state, data=b"") for state in (operation.before, operation.after)
-    )
-    return replace(operation, before=before, after=after)

@@ -175,7 +175,7 @@ def find_faults(template: ManifestTemplate, data: bytes, subject: Subject) -> li
 
 def _harmless_character(character: str) -> str:
     category = unicodedata.category(character)
-    if character in "\n\r\t\v\f" or category in {"Zl", "Zp"}:
+    if character in "\n\r\t\v\f" or category in {"Zl", "Zp", "Zs"}:
         return " "
     if category in {"Cc", "Cf", "Cs", "Co", "Cn"}:
         return ascii(character)[1:-1]

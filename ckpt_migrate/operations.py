@@ -1,7 +1,7 @@
 """What apply and rollback do to a file system, as data that knows its reverse.
 
 An operation says what changes, not how: `storage` does it, `executor` brings it into a safe order. A new kind of
-change is a new class here, with `reverse`, `describe` and `symbol`, and its step in `executor`.
+change is a new class here, with `reverse` and `step`, and what does it in `executor`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,34 @@ class Phase(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """One operation as it is shown, done or to be done.
+
+    Attributes:
+        symbol: `~` changed, `+` new, `-` removed, `=` kept.
+        verb: What is done.
+        path: Absolute path of what it is done to.
+        new_path: Absolute path afterwards, of a rename.
+        mtime_ns: The modification time that is kept, nanoseconds since 1970-01-01 UTC.
+    """
+
+    symbol: str
+    verb: str
+    path: str
+    new_path: str | None = None
+    mtime_ns: int | None = None
+
+    def describe(self) -> str:
+        """Return it as one line, without the symbol."""
+        if self.new_path is not None:
+            return f"{self.verb} {self.path} -> {os.path.basename(self.new_path)}"
+        if self.mtime_ns is not None:
+            moment = datetime.fromtimestamp(self.mtime_ns / 1_000_000_000, timezone.utc)
+            return f"{self.verb} {self.path} ({moment:%Y-%m-%d %H:%M:%S} UTC)"
+        return f"{self.verb} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """A directory gets another name in the same parent.
 
@@ -43,18 +71,13 @@ class Rename:
     target: str
     inode: int
 
-    @property
-    def symbol(self) -> str:
-        """The sign in front of its line."""
-        return "~"
-
     def reverse(self) -> Rename:
         """Return the operation that undoes it."""
         return replace(self, source=self.target, target=self.source)
 
-    def describe(self) -> str:
-        """Return it as one line for people, without the symbol."""
-        return f"rename {self.source} -> {os.path.basename(self.target)}"
+    def step(self) -> Step:
+        """Return it for people."""
+        return Step("~", "rename", self.source, new_path=self.target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +110,15 @@ class WriteFile:
         """Absolute path under which it is prepared."""
         return os.path.join(self.directory, self.staged)
 
-    @property
-    def symbol(self) -> str:
-        """The sign in front of its line."""
-        if self.before is None:
-            return "+"
-        return "-" if self.after is None else "~"
-
     def reverse(self) -> WriteFile:
         """Return the operation that undoes it."""
         return replace(self, before=self.after, after=self.before)
 
-    def describe(self) -> str:
-        """Return it as one line for people, without the symbol."""
+    def step(self) -> Step:
+        """Return it for people."""
         if self.after is None:
-            return f"remove {self.path}"
-        verb = "write" if self.before is None else "replace"
-        return f"{verb} {self.path}"
+            return Step("-", "remove", self.path)
+        return Step("+", "write", self.path) if self.before is None else Step("~", "replace", self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,19 +135,13 @@ class SetTimes:
     path: str
     mtime_ns: int
 
-    @property
-    def symbol(self) -> str:
-        """The sign in front of its line."""
-        return "="
-
     def reverse(self) -> SetTimes:
         """Return itself: the time is that of before, whichever way one goes."""
         return self
 
-    def describe(self) -> str:
-        """Return it as one line for people, without the symbol."""
-        moment = datetime.fromtimestamp(self.mtime_ns / 1_000_000_000, timezone.utc)
-        return f"keep time of {self.path} ({moment:%Y-%m-%d %H:%M:%S} UTC)"
+    def step(self) -> Step:
+        """Return it for people."""
+        return Step("=", "keep time of", self.path, mtime_ns=self.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +156,13 @@ class Sweep:
     item: int
     path: str
 
-    @property
-    def symbol(self) -> str:
-        """The sign in front of its line."""
-        return "-"
-
     def reverse(self) -> Sweep:
         """Return itself: a leftover is never brought back."""
         return self
 
-    def describe(self) -> str:
-        """Return it as one line for people, without the symbol."""
-        return f"remove leftover {self.path}"
+    def step(self) -> Step:
+        """Return it for people."""
+        return Step("-", "remove leftover", self.path)
 
 
 Operation: TypeAlias = "Sweep | Rename | WriteFile | SetTimes"

@@ -69,21 +69,25 @@ def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Find
         place, is_copied = known[logged.item], False
         if place is None:
             place, is_copied = _locate_copy(logged, taken), True
-        findings.append(_find(logged, goal, tag, place, is_copied=is_copied))
+        if place is None:
+            findings.append(_not_found(logged, taken))
+        else:
+            taken.add(place)
+            findings.append(_find(logged, goal, tag, place, is_copied=is_copied))
     _block_occupied(findings)
     return findings
 
 
-def _find(logged: LoggedItem, goal: Goal, tag: str, place: str | None, *, is_copied: bool) -> Finding:
+def _not_found(logged: LoggedItem, taken: set[str]) -> Finding:
+    strangers = [path for path in logged.places if path not in taken and os.path.lexists(path)]
+    if strangers:
+        return Finding(logged, obstacle=f"another directory or file is at {strangers[-1]}")
+    return Finding(logged, obstacle=f"nothing is at {logged.places[-1]} any more", is_missing=True)
+
+
+def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bool) -> Finding:
     finding = Finding(logged)
     wanted = logged.source if goal is Goal.BEFORE else logged.target
-    if place is None:
-        taken = [path for path in logged.places if os.path.lexists(path)]
-        finding.is_missing = not taken
-        finding.obstacle = (
-            f"another directory or file is at {taken[-1]}" if taken else f"nothing is at {logged.places[-1]} any more"
-        )
-        return finding
     finding.place = place
     try:
         found = os.lstat(place)
@@ -91,7 +95,7 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, place: str | None, *, is_cop
         finding.obstacle = f"{place}: {error.strerror}"
         return finding
     identity = replace(logged.identity, inode=found.st_ino) if is_copied else logged.identity
-    sweeps = _leftovers(logged, place, wanted, finding)
+    sweeps = _leftovers(logged, place, finding)
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
     if place != wanted or files or sweeps or mtime_ns != found.st_mtime_ns:
@@ -143,13 +147,11 @@ def _alike(one: FileState | None, other: FileState | None) -> bool:
     return one is other if one is None else one.is_like(other)
 
 
-def _leftovers(logged: LoggedItem, place: str, wanted: str, finding: Finding) -> tuple[Sweep, ...]:
+def _leftovers(logged: LoggedItem, place: str, finding: Finding) -> tuple[Sweep, ...]:
     """Return what a crash left behind of a directory whose last group was not finished."""
     if logged.mtime_ns is None:
         return ()
-    sweeps: list[Sweep] = []
-    if wanted != place and _is_claim(wanted):
-        sweeps.append(Sweep(logged.item, wanted))
+    sweeps = [Sweep(logged.item, path) for path in logged.places if path != place and _is_claim(path)]
     for file in logged.files.values():
         for name in (name for staged in file.staged for name in (staged, f"{staged}{ASIDE}")):
             path = os.path.join(place, name)

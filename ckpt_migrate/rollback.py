@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from ckpt_migrate.history import History
-    from ckpt_migrate.operations import Group, Operation
+    from ckpt_migrate.operations import Group, Step
     from ckpt_migrate.progress import Progress
 
 __all__ = ["RollbackResult", "latest_log", "renames_in_force", "roll_back"]
@@ -47,7 +47,7 @@ class RollbackResult:
         changed: One line for each that was replaced by something else, or is being written to.
         edited: One line for each manifest that somebody edited since; it stays as it is.
         damage: What could not be read of the log; what was recorded there is not brought back.
-        operations: What was done (or would be), in order; file contents are left out.
+        operations: What was done (or would be), in order.
         is_complete: Whether everything is as before the migration.
         is_dry_run: Whether nothing was changed.
     """
@@ -60,7 +60,7 @@ class RollbackResult:
     changed: tuple[str, ...]
     edited: tuple[str, ...]
     damage: tuple[str, ...]
-    operations: tuple[Operation, ...]
+    operations: tuple[Step, ...]
     is_complete: bool
     is_dry_run: bool = False
 
@@ -92,7 +92,7 @@ def roll_back(
     if is_dry_run:
         run.check()
         findings = run.look()
-        operations = tuple(operation for group in run.groups(findings) for operation in group.operations())
+        operations = tuple(operation.step() for group in run.groups(findings) for operation in group.operations())
         return run.result(findings, operations, is_dry_run=True)
     with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
         run = _Rollback(load(log), progress)  # another process may have rolled it back while this one waited
@@ -154,9 +154,7 @@ class _Rollback:
             )
         return self.result(findings, operations, is_dry_run=False)
 
-    def result(
-        self, findings: Iterable[Finding], operations: tuple[Operation, ...], *, is_dry_run: bool
-    ) -> RollbackResult:
+    def result(self, findings: Iterable[Finding], operations: tuple[Step, ...], *, is_dry_run: bool) -> RollbackResult:
         listed = sorted(findings, key=lambda finding: finding.logged.source)
         blocked = [finding for finding in listed if finding.obstacle is not None]
         missing = tuple(_line(finding) for finding in blocked if finding.is_missing)

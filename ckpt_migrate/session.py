@@ -11,16 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import lock, storage
 from ckpt_migrate.errors import ExecutionError
-from ckpt_migrate.executor import ChangeFailedError, Executor
+from ckpt_migrate.executor import ChangeFailedError, Executor, may_set_times
 from ckpt_migrate.interrupt import Interrupt, StopNow
-from ckpt_migrate.operations import Rename
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from ckpt_migrate.journal import Journal
-    from ckpt_migrate.operations import Group, Operation, Phase
+    from ckpt_migrate.operations import Group, Phase, Step
 
 
 def state_folders(folders: Collection[str]) -> tuple[str, ...]:
@@ -86,7 +85,7 @@ def run_groups(
     end: dict[str, Any],
     commands: str,
     on_start: Callable[[], None] | None = None,
-) -> tuple[Operation, ...]:
+) -> tuple[Step, ...]:
     """Make groups of changes one after another; stop between two of them when a signal asks for it.
 
     Args:
@@ -109,7 +108,7 @@ def run_groups(
             what = f"stopped at once by {interrupt.asked}"
     if what is None:
         return tuple(executor.completed)
-    renamed = sum(isinstance(operation, Rename) for operation in executor.completed)
+    renamed = sum(step.new_path is not None for step in executor.completed)
     summary = f"{len(executor.completed)} operations were done before that in this run, {renamed} of them renames"
     problem = f"{summary}; all are in the log" if executor.completed else "nothing was changed in this run"
     raise ExecutionError(what, where=journal.path, problems=(problem,), remedy=commands)
@@ -155,6 +154,6 @@ def _make_state_directory(root: str) -> None:
     before = os.stat(root)
     with contextlib.suppress(FileExistsError):
         storage.make_directory(path)
-    with contextlib.suppress(PermissionError):  # a shared root that belongs to somebody else
+    if may_set_times(before):
         storage.set_times(root, atime_ns=before.st_atime_ns, mtime_ns=before.st_mtime_ns)
     storage.sync_directory(root)

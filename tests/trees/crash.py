@@ -33,7 +33,7 @@ from ckpt_migrate.rollback import roll_back
 from trees.tree import Tree, make_tree, run_id, stamp, uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve()
 IMPORT_FROM = os.pathsep.join([str(HERE.parents[2]), str(HERE.parents[1])])
@@ -111,10 +111,10 @@ def child_environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": IMPORT_FROM}
 
 
-def start(folder: Path) -> Tree:
+def start(folder: Path, make: Callable[[Path], Tree] = make_world) -> Tree:
     """Make a fresh world and leave its plan for the child."""
     shutil.rmtree(folder, ignore_errors=True)
-    tree = make_world(folder / "project")
+    tree = make(folder / "project")
     with open(folder / "plan.pickle", "wb") as stream:
         pickle.dump(tree.plan(), stream)
     return tree

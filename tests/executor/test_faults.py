@@ -1,0 +1,323 @@
+"""Failing system calls, newcomers in the gap between check and change, and other processes at the same time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from trees import run_id, stamp, uid
+from trees.crash import IMPORT_FROM, make_world
+
+from ckpt_migrate import executor, storage
+from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.errors import CkptMigrateError, ExecutionError, LockedError, PlanAppliedError
+from ckpt_migrate.recovery import find_logs
+from ckpt_migrate.rollback import roll_back
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from trees import Tree
+
+    from ckpt_migrate.recipe import Recipe
+
+PRIMITIVES = (
+    "rename_noreplace", "exchange", "stage_file", "sync_file", "remove_file", "set_times", "sync_directory", "append",
+    "sync_log",
+)  # fmt: skip
+
+
+class Failing:
+    """Makes the n-th call of a primitive fail, and all later ones when it is for good."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, *, at: int, number: int, is_for_good: bool) -> None:
+        self.calls = 0
+        real: Callable[..., Any] = getattr(storage, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls == at or (is_for_good and self.calls > at):
+                raise OSError(number, os.strerror(number), str(args[0]))
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(storage, name, call)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Tree:
+    """Return one of each: plain, others' manifests, linked manifests, a chain, a swap, a repair."""
+    return make_world(tmp_path / "project")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC, errno.EACCES])
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_every_failure_stops_with_the_commands_and_can_be_undone(
+    world: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, name: str, number: int
+) -> None:
+    """Whichever call fails: the error names it and both commands, and rollback gives the original state exactly."""
+    before = world.snapshot()
+    for at in (1, 2, 3, 5, 8, 13):
+        with monkeypatch.context() as patch:
+            failing = Failing(patch, name, at=at, number=number, is_for_good=at % 2 == 0)
+            try:
+                apply_plan(world.plan(), recipe)
+            except ExecutionError as error:
+                _assert_helpful(error, number)
+        logs = find_logs(str(world.root))
+        if logs:
+            assert roll_back(logs[-1].path).is_complete, at
+        world_now = world.snapshot()
+        wrong = {key for key in before.keys() | world_now.keys() if before.get(key) != world_now.get(key)}
+        if not logs or not failing.calls:
+            wrong.discard(os.path.relpath(world.root, world.folder))
+            world.settle()  # the root's own time is lost when not even that can be set
+        assert wrong == set(), at
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_every_failure_can_be_continued(
+    world: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """Once the cause is gone, the same command ends what was begun, in the same log."""
+    reference = make_world(tmp_path / "reference" / "project")
+    apply_plan(reference.plan(), recipe)
+    finished = reference.snapshot(with_inodes=False)
+    with monkeypatch.context() as patch:
+        at = 2 if name == "sync_log" else 4  # the first ones come before there is a log
+        failing = Failing(patch, name, at=at, number=errno.EIO, is_for_good=True)
+        with pytest.raises(ExecutionError):
+            apply_plan(world.plan(), recipe)
+    assert failing.calls >= at
+    result = apply_plan(world.plan(), recipe)
+    assert result.was_continued
+    assert world.snapshot(with_inodes=False) == finished
+    assert len(find_logs(str(world.root))) == 1
+
+
+def _assert_helpful(error: ExecutionError, number: int) -> None:
+    text = str(error)
+    assert os.strerror(number) in text
+    if error.where is not None and error.where.endswith(".jsonl"):
+        assert "ckpt-migrate apply " in text
+        assert f"ckpt-migrate rollback {error.where}" in text
+        assert "operations were done" in text or "nothing was changed" in text
+    else:
+        assert "no checkpoint was changed" in text or "nothing was changed" in text
+
+
+@pytest.mark.parametrize("kind", ["file", "empty directory", "dangling link"])
+@pytest.mark.parametrize("has_flags", [True, False])
+def test_a_newcomer_between_check_and_rename_is_not_lost(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, kind: str, *, has_flags: bool
+) -> None:
+    """It appears under the new name at the last moment: it stays, the apply stops, the undo is exact."""
+    target = small.root / f"{run_id(1)}_{stamp(1)}"
+    real = storage.rename_noreplace
+    if not has_flags:
+        monkeypatch.setattr(storage, "_rename_with", lambda *_: False)
+
+    def race(source: str, new: str) -> None:
+        if new == str(target):
+            if kind == "file":
+                target.write_bytes(b"precious")
+            elif kind == "dangling link":
+                target.symlink_to("nowhere")
+            else:
+                target.mkdir()
+        real(source, new)
+
+    before = small.snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "rename_noreplace", race)
+        with pytest.raises(ExecutionError, match="File exists") as caught:
+            apply_plan(small.plan(), recipe)
+    assert os.path.lexists(target)
+    assert caught.value.where is not None
+    assert roll_back(caught.value.where).is_complete
+    if kind == "empty directory":
+        target.rmdir()
+    else:
+        target.unlink()
+    os.utime(small.root, ns=(0, int(str(before["checkpoints/phase2"][5]))))  # type: ignore[index] # a tuple, see trees
+    assert small.snapshot() == before
+
+
+@pytest.mark.parametrize("can_exchange", [True, False])
+def test_an_edit_between_check_and_replacement_is_not_lost(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, *, can_exchange: bool
+) -> None:
+    """Somebody saves README.md at the last moment: his text is in its place afterwards, and rollback leaves it."""
+    readme = small.root / f"{run_id(1)}_{stamp(1)}" / "README.md"
+    real = executor._publish
+    if not can_exchange:
+        monkeypatch.setattr(storage, "exchange", lambda *_: False)
+
+    def race(operation: Any) -> None:
+        if operation.path == str(readme):
+            readme.write_bytes(b"saved at the last moment")
+        real(operation)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executor, "_publish", race)
+        with pytest.raises(ExecutionError, match="edited in the meantime") as caught:
+            apply_plan(small.plan(), recipe)
+    assert readme.read_bytes() == b"saved at the last moment"
+    assert caught.value.where is not None
+    result = roll_back(caught.value.where)
+    assert result.edited == (f"{readme}: edited since",)
+    old = small.root / f"{uid(1)}_{stamp(1)}"
+    assert (old / "README.md").read_bytes() == b"saved at the last moment"
+    assert sorted(os.listdir(old)) == ["README.md", "model.pt"]
+
+
+def test_a_directory_swapped_at_the_last_moment_is_put_back(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = small.root / f"{uid(1)}_{stamp(1)}"
+    real = storage.rename_noreplace
+
+    def race(one: str, other: str) -> None:
+        if one == str(source) and not (small.folder / "taken").exists():
+            source.rename(small.folder / "taken")
+            source.mkdir()
+        real(one, other)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "rename_noreplace", race)
+        with pytest.raises(ExecutionError, match="another directory has taken its place"):
+            apply_plan(small.plan(), recipe)
+    assert list(source.iterdir()) == []
+    assert (small.folder / "taken" / "model.pt").exists()
+
+
+def test_a_directory_changed_after_the_check_stops_the_apply(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each directory is looked at once more just before its group is logged."""
+    real = storage.append
+    late = small.root / f"{uid(2)}_{stamp(2)}" / "late.ckpt"
+
+    def append(handle: int, data: bytes) -> None:
+        if not late.exists():
+            late.write_bytes(b"x")
+        real(handle, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "append", append)
+        with pytest.raises(ExecutionError, match="changed since it was checked") as caught:
+            apply_plan(small.plan(), recipe)
+    assert "nothing was changed in this run" in str(caught.value)
+
+
+def test_without_renameat2_all_is_the_same(world: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a file system that knows neither a refusing rename nor an exchange (NFS), the promises hold all the same."""
+    monkeypatch.setattr(storage, "_rename_with", lambda *_: False)
+    before = world.snapshot()
+    result = apply_plan(world.plan(), recipe)
+    assert result.log is not None
+    assert roll_back(result.log).is_complete
+    assert world.snapshot() == before
+
+
+def test_a_claim_left_by_a_crash_is_swept(world: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where names are claimed first, a crash between claim and rename leaves an empty directory of mode 000."""
+    before = world.snapshot()
+    monkeypatch.setattr(storage, "_rename_with", lambda *_: False)
+
+    class CrashError(BaseException):
+        pass
+
+    def crash(_: str, target: str) -> None:
+        if stat.S_IMODE(os.lstat(target).st_mode) == storage.CLAIM_MODE:
+            raise CrashError
+
+    for ending in ("continue", "rollback"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "rename", crash)
+            with pytest.raises(CrashError):
+                apply_plan(world.plan(), recipe)
+        if ending == "continue":
+            assert apply_plan(world.plan(), recipe).was_continued
+        log = find_logs(str(world.root))[-1].path
+        assert roll_back(log).is_complete
+        assert world.snapshot() == before
+
+
+APPLY = """
+import pickle, sys
+from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.errors import CkptMigrateError
+from ckpt_migrate.recipe import load_recipe
+with open(sys.argv[1], "rb") as file:
+    plan = pickle.load(file)
+sys.stdin.readline()
+try:
+    apply_plan(plan, load_recipe(), lock_timeout_s=float(sys.argv[2]))
+except CkptMigrateError as error:
+    print(type(error).__name__)
+else:
+    print("applied")
+"""
+
+
+@pytest.mark.parametrize("timeout_s", [0, 30])
+def test_of_two_applies_at_once_one_is_refused(tree: Tree, recipe: Recipe, timeout_s: int) -> None:
+    """Two processes, the same plan, the same moment: one applies, the other is told why not; nothing is done twice."""
+    import pickle  # noqa: PLC0415 - one user
+
+    for number in range(60):
+        tree.add(number)
+    tree.refresh()
+    file = tree.folder / "plan.pickle"
+    file.write_bytes(pickle.dumps(tree.plan()))
+    command = [sys.executable, "-c", APPLY, str(file), str(timeout_s)]
+    environment = {**os.environ, "PYTHONPATH": IMPORT_FROM}
+    reader, writer = os.pipe()
+    children = [
+        subprocess.Popen(command, env=environment, stdin=reader, stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    os.write(writer, b"\n" * 3 * 8192)
+    said = sorted(child.communicate(timeout=60)[0].strip() for child in children)
+    for end in (reader, writer):
+        os.close(end)
+    assert said.count("applied") == 1
+    refusals = {"PlanAppliedError"} if timeout_s else {"LockedError", "PlanAppliedError", "DriftError"}
+    assert set(said) - {"applied"} <= refusals
+    assert len(find_logs(str(tree.root))) == 1
+    with pytest.raises(PlanAppliedError):
+        apply_plan(tree.plan(), recipe)
+
+
+def test_a_rollback_does_not_run_into_an_apply(small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[CkptMigrateError] = []
+    real = storage.sync_file
+
+    def meanwhile(path: str) -> None:
+        if not refused:
+            log = find_logs(str(small.root))[-1].path
+            try:
+                roll_back(log)
+            except LockedError as error:
+                refused.append(error)
+        real(path)
+
+    monkeypatch.setattr(storage, "sync_file", meanwhile)
+    apply_plan(small.plan(), recipe)
+    assert len(refused) == 1
+    assert f"process {os.getpid()}" in refused[0].what
+
+
+def test_in_a_thread_no_signal_handler_is_needed(small: Tree, recipe: Recipe) -> None:
+    """Notebooks and servers call from threads, where Python lets nobody set handlers."""
+    results: list[object] = []
+    thread = threading.Thread(target=lambda: results.append(apply_plan(small.plan(), recipe)))
+    thread.start()
+    thread.join()
+    assert len(results) == 1

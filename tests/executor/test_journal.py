@@ -1,0 +1,121 @@
+"""The log file: what can be read of it after a crash, after damage, and after both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ckpt_migrate.errors import JournalError
+from ckpt_migrate.journal import Journal, decode, encode, read
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def _write(path: Path, count: int, *, first: int = 0) -> None:
+    contents = read(str(path)) if path.exists() else None
+    journal = Journal.create(str(path)) if contents is None else Journal.reopen(contents)
+    with journal:
+        journal.append({"kind": "note", "number": first + i} for i in range(count))
+
+
+def _numbers(path: Path) -> list[int]:
+    return [record["number"] for record in read(str(path)).records]
+
+
+@given(st.dictionaries(st.text(), JSON, max_size=4))
+def test_any_record_comes_back_as_it_was(record: dict[str, object]) -> None:
+    """Newlines, quotes, lone surrogates: a record is always one line, and that line is the record."""
+    record = {**record, "seq": 3}
+    line = encode(record).encode("ascii")
+    assert b"\n" not in line
+    assert decode(line) == record
+
+
+def test_records_are_numbered_across_sessions(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    _write(path, 2)
+    _write(path, 3, first=2)
+    assert [record["seq"] for record in read(str(path)).records] == [0, 1, 2, 3, 4]
+    assert read(str(path)).damage == ()
+
+
+def test_a_new_log_never_replaces_one(tmp_path: Path) -> None:
+    _write(tmp_path / "log.jsonl", 1)
+    with pytest.raises(FileExistsError):
+        Journal.create(str(tmp_path / "log.jsonl"))
+
+
+def test_every_prefix_can_be_read_and_carried_on(tmp_path: Path) -> None:
+    """A torn last line is no damage, before and after somebody has gone on writing behind it."""
+    path = tmp_path / "log.jsonl"
+    _write(path, 4)
+    whole = path.read_bytes()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        contents = read(str(path))
+        complete = sum(end - 1 <= length for end in ends)
+        assert _numbers(path) == list(range(complete)), length
+        assert contents.damage == (), length
+        _write(path, 2, first=complete)
+        assert _numbers(path) == list(range(complete + 2)), length
+        assert read(str(path)).damage == (), length
+        assert path.read_bytes().startswith(whole[:length])
+
+
+@pytest.mark.parametrize("bit", [0, 7])
+def test_no_flipped_bit_goes_unnoticed(tmp_path: Path, bit: int) -> None:
+    """Every record is either right or reported as lost, whichever byte is damaged."""
+    path = tmp_path / "log.jsonl"
+    _write(path, 4)
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ (1 << bit)]) + whole[position + 1 :])
+        contents = read(str(path))
+        numbers = _numbers(path)
+        assert set(numbers) <= set(range(4))
+        assert len(numbers) == 4 or contents.damage, position
+        assert len(numbers) >= 2
+
+
+def test_a_lost_line_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    _write(path, 5)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:2] + lines[3:]))
+    assert read(str(path)).damage == ("line 3: 1 record(s) before it are missing",)
+    lines[2] = b"#" + lines[2]
+    path.write_bytes(b"".join(lines))
+    assert read(str(path)).damage == ("line 3: damaged; what was recorded there is not known",)
+
+
+def test_a_damaged_line_that_has_an_end_is_not_taken_for_a_torn_one(tmp_path: Path) -> None:
+    """A crash never leaves a newline behind half a line; so this was a record, and it may have been acted upon."""
+    path = tmp_path / "log.jsonl"
+    _write(path, 2)
+    path.write_bytes(path.read_bytes()[:-3] + b"?}\n")
+    assert read(str(path)).damage == ("line 2: damaged; what was recorded there is not known",)
+
+
+@pytest.mark.parametrize("data", [b"version: 1\nentries: []\n", b"\x89PNG\r\n\x1a\n", b"{}\n{}\n"])
+def test_what_is_no_log_is_refused(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(data)
+    with pytest.raises(JournalError, match=r"no log of ckpt-migrate") as caught:
+        read(str(path))
+    assert caught.value.remedy is not None
+
+
+def test_a_missing_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="No such file"):
+        read(str(tmp_path / "none.jsonl"))

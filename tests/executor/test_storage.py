@@ -1,0 +1,155 @@
+"""The primitives that change a file system: they never replace, and they leave a known state when they fail."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ckpt_migrate import storage
+from ckpt_migrate.filestate import AS_CREATED, FileState, read_state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+WAYS = ("flagged", "claimed", "looking")
+
+
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test with the system's refusing rename, without it, and without anything that refuses by itself."""
+    if request.param != "flagged":
+        monkeypatch.setattr(storage, "_rename_with", lambda *_: False)
+    if request.param == "looking":
+        monkeypatch.setattr(storage, "_rename_claimed", storage._rename_looking)
+    return str(request.param)
+
+
+def _empty_directory(path: Path) -> None:
+    path.mkdir()
+
+
+def _full_directory(path: Path) -> None:
+    path.mkdir()
+    (path / "x").write_bytes(b"x")
+
+
+def _file(path: Path) -> None:
+    path.write_bytes(b"precious")
+
+
+def _dangling_link(path: Path) -> None:
+    path.symlink_to("nowhere")
+
+
+TAKERS = (_empty_directory, _full_directory, _file, _dangling_link)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("taker", TAKERS)
+@pytest.mark.parametrize("source_maker", [_full_directory, _file, _dangling_link])
+def test_a_rename_replaces_nothing(
+    tmp_path: Path, taker: Callable[[Path], None], source_maker: Callable[[Path], None]
+) -> None:
+    """Whatever is at the target stays, be it an empty directory or a dangling link, and so does the source."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source_maker(source)
+    taker(target)
+    before = os.lstat(target)
+    with pytest.raises(FileExistsError):
+        storage.rename_noreplace(str(source), str(target))
+    assert os.lstat(target).st_ino == before.st_ino
+    assert os.path.lexists(source)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("maker", [_empty_directory, _full_directory, _file, _dangling_link])
+def test_a_rename_onto_nothing_works(tmp_path: Path, maker: Callable[[Path], None]) -> None:
+    source, target = tmp_path / "source", tmp_path / "target"
+    maker(source)
+    inode = os.lstat(source).st_ino
+    storage.rename_noreplace(str(source), str(target))
+    assert os.lstat(target).st_ino == inode
+    assert os.listdir(tmp_path) == ["target"]
+
+
+def test_a_newcomer_in_the_claim_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the system's refusing rename, what somebody puts under the new name in the meantime survives."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    _full_directory(source)
+    monkeypatch.setattr(storage, "_rename_with", lambda *_: False)
+    real_rename = os.rename
+
+    def race(one: str, other: str) -> None:
+        (target / "newcomer").write_bytes(b"precious")
+        real_rename(one, other)
+
+    monkeypatch.setattr(os, "rename", race)
+    with pytest.raises(OSError, match="not empty"):
+        storage.rename_noreplace(str(source), str(target))
+    assert (target / "newcomer").read_bytes() == b"precious"
+    assert (source / "x").exists()
+
+
+def test_a_claim_is_known_by_its_mode_and_removed_only_when_empty(tmp_path: Path) -> None:
+    """An empty directory of somebody else is no claim, and neither is one that was filled."""
+    claim, foreign, filled = tmp_path / "claim", tmp_path / "foreign", tmp_path / "filled"
+    os.mkdir(claim, storage.CLAIM_MODE)
+    foreign.mkdir()
+    _full_directory(filled)
+    filled.chmod(storage.CLAIM_MODE)
+    assert [storage.remove_claim(str(path)) for path in (claim, foreign, filled)] == [True, False, False]
+    assert sorted(os.listdir(tmp_path)) == ["filled", "foreign"]
+    filled.chmod(0o700)
+
+
+def test_exchange_swaps_or_says_that_it_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"1")
+    other.write_bytes(b"2")
+    assert storage.exchange(str(one), str(other))
+    assert (one.read_bytes(), other.read_bytes()) == (b"2", b"1")
+    monkeypatch.setattr(storage, "_renamer", lambda: None)
+    assert not storage.exchange(str(one), str(other))
+    assert one.read_bytes() == b"2"
+
+
+def test_a_file_is_made_again_with_all_that_was_read_of_it(tmp_path: Path) -> None:
+    """Bytes, mode, owner, both times to the nanosecond, and extended attributes."""
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.write_bytes(b"\xff\x00text")
+    original.chmod(0o640)
+    try:
+        os.setxattr(original, "user.note", b"kept")
+    except OSError:
+        pytest.skip("this file system has no extended attributes")
+    os.utime(original, ns=(1_700_000_000_000_000_001, 1_600_000_000_000_000_002))
+    state = read_state(str(original))
+    assert state is not None
+    storage.stage_file(str(copy), FileState.from_json(state.to_json()))
+    assert read_state(str(copy)) == state
+
+
+def test_a_new_file_takes_its_makers_owner_and_the_mode_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "new"
+    state = FileState(
+        is_link=False, data=b"x", mode=0o664, uid=AS_CREATED, gid=AS_CREATED, atime_ns=1, mtime_ns=2_000_000_003
+    )
+    storage.stage_file(str(path), state)
+    found = path.stat()
+    assert (stat.S_IMODE(found.st_mode), found.st_uid, found.st_mtime_ns) == (0o664, os.geteuid(), 2_000_000_003)
+    with pytest.raises(FileExistsError):
+        storage.stage_file(str(path), state)
+
+
+def test_a_link_is_staged_as_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("some/where")
+    os.utime(tmp_path / "link", ns=(5, 6_000_000_007), follow_symlinks=False)
+    state = read_state(str(tmp_path / "link"))
+    assert state is not None
+    storage.stage_file(str(tmp_path / "again"), FileState.from_json(state.to_json()))
+    assert os.readlink(tmp_path / "again") == "some/where"
+    assert os.lstat(tmp_path / "again").st_mtime_ns == 6_000_000_007
