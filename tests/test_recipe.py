@@ -101,8 +101,10 @@ surprise: 1
         "line 10: evidence.pointers[3]: must be text",
         "line 12: params.ignored: unknown key",
         "line 15: manifests.files[0].name: must be a file name, without /",
-        "line 16: manifests.files[1].kind: "
-        "must be `file` (wholly ours) or `section` (our part of a file of the user's)",
+        (
+            "line 16: manifests.files[1].kind: "
+            "must be `file` (wholly ours) or `section` (our part of a file of the user's)"
+        ),
         "line 16: manifests.files[1].template: a lone $ stands in the template; write $$ for a dollar sign",
         error.problems[13],
         "line 17: manifests.files[2].name: stands twice",

@@ -85,7 +85,7 @@ def sealed_top(plan: Plan) -> dict[str, object]:
         **{f"summary.{name}": dict(plan.summary.get(name, {})) for name in SUMMARIES},
         "links": [link_data(link) for link in plan.links],
         "entries": [entry.checkpoint for entry in plan.entries],
-        "runs": list(plan.runs),
+        "runs": sorted(plan.runs),
     }
 
 

@@ -1,7 +1,7 @@
 """Seals: short digests by which a reader of a plan sees which field a person has edited, and whether any was.
 
 A seal begins with eight hexadecimal digits over all fields together, which settle the usual case at once; then come
-four for each field, in the order of the field names given. Seals are over values, so that a plan may be written anew
+four for each field, in the order of the field names given, and four over the seal itself. Seals are over values, so that a plan may be written anew
 by any YAML tool. The checksum on a plan's last line is over its bytes: it tells whether the file is exactly as it was
 written and may be written over. Both guard against slips, not against forgers.
 """
@@ -23,20 +23,22 @@ _CREATED = "\ncreated: "
 
 def seal(values: Mapping[str, object]) -> str:
     """Return the seal of fields; values are plain data (what JSON can hold)."""
-    return _digest(list(values.values()), WIDTH_ALL) + "".join(_digest(value, WIDTH) for value in values.values())
+    parts = _digest(list(values.values()), WIDTH_ALL) + "".join(_digest(value, WIDTH) for value in values.values())
+    return parts + _digest(parts, WIDTH)
 
 
 def broken(sealed: str, values: Mapping[str, object]) -> tuple[str, ...] | None:
     """Return the names of the fields whose value is not the sealed one; None when the seal itself is damaged."""
-    if len(sealed) != WIDTH_ALL + WIDTH * len(values):
+    parts, check = sealed[:-WIDTH], sealed[-WIDTH:]
+    if len(parts) != WIDTH_ALL + WIDTH * len(values) or check != _digest(parts, WIDTH):
         return None
-    if _digest(list(values.values()), WIDTH_ALL) == sealed[:WIDTH_ALL]:
+    if _digest(list(values.values()), WIDTH_ALL) == parts[:WIDTH_ALL]:
         return ()
-    starts = range(WIDTH_ALL, len(sealed), WIDTH)
+    starts = range(WIDTH_ALL, len(parts), WIDTH)
     names = tuple(
         name
         for start, (name, value) in zip(starts, values.items(), strict=True)
-        if _digest(value, WIDTH) != sealed[start : start + WIDTH]
+        if _digest(value, WIDTH) != parts[start : start + WIDTH]
     )
     return names or None
 

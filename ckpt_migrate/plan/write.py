@@ -35,10 +35,10 @@ HEADER = """\
 # evidence    strongest first, in bits: 10 bits make 1,000 times likelier, for or against.
 # seal        tells the reader which keys were edited.
 """
-_PLAIN = re.compile(r"(?:[A-Za-z_/]|\./|\.\.)[A-Za-z0-9_/.+,()=<>%@ -]*")
+_PLAIN = re.compile(r"(?:[A-Za-z_/]|\.{1,2}/)[A-Za-z0-9_/.+,()=<>%@ -]*")
 _HEX_OR_NUMBER_LIKE = re.compile(r"[0-9a-f]{32}")
 _NUMERIC = re.compile(r"[0-9_]+(e[0-9]+)?")
-_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", ".nan", ".inf", "none"})
+_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n", "none", "nan", "inf"})
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t", "\r": "\\r", "\x1b": "\\e"}
 
 

@@ -1,0 +1,1 @@
+"""Plans: built, written, read, sealed and saved."""
