@@ -8,7 +8,9 @@ same either way.
 
 from __future__ import annotations
 
+import gc
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -34,24 +36,40 @@ def map_in_order(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         function: Must be safe to call from several threads.
         items: What it is called with.
     """
-    taken_s = worked_s = 0.0
-    for item in items[:PROBED]:
-        started_s, started_work_s = time.perf_counter(), time.thread_time()
-        result = function(item)
-        worked_s += time.thread_time() - started_work_s
-        taken_s += time.perf_counter() - started_s
-        yield result
-    rest = items[PROBED:]
-    if not rest:
-        return
-    if taken_s < WAITING_FACTOR * worked_s:
-        yield from map(function, rest)
-        return
+    with _collector_paused():
+        taken_s = worked_s = 0.0
+        for item in items[:PROBED]:
+            started_s, started_work_s = time.perf_counter(), time.thread_time()
+            result = function(item)
+            worked_s += time.thread_time() - started_work_s
+            taken_s += time.perf_counter() - started_s
+            yield result
+        rest = items[PROBED:]
+        is_waiting = taken_s >= WAITING_FACTOR * worked_s
+        yield from _map_on_threads(function, rest) if rest and is_waiting else map(function, rest)
+
+
+def _map_on_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow to import and rarely needed
 
     executor = ThreadPoolExecutor(THREADS, thread_name_prefix="read")
     try:
-        yield from executor.map(function, rest)
+        yield from executor.map(function, items)
     finally:
         # Ends at once when the consumer was interrupted: what was not begun is not begun.
         executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Pause the search for cycles while records pile up: it would walk all of them again and again for nothing.
+
+    A quarter of the time for ten thousand directories; what is no cycle is freed at once all the same.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

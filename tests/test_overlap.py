@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -59,3 +60,20 @@ def test_an_error_ends_it_and_leaves_no_thread_behind() -> None:
         next(results)
     results.close()  # type: ignore[attr-defined] # it is a generator
     assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_the_collector_is_left_as_it_was(is_enabled: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """After the last item, an error, or a consumer that stops."""
+    was_enabled = gc.isenabled()
+    try:
+        (gc.enable if is_enabled else gc.disable)()
+        assert len(list(map_in_order(str, range(COUNT)))) == COUNT
+        assert gc.isenabled() is is_enabled
+        results = map_in_order(str, range(COUNT))
+        next(results)
+        assert not gc.isenabled()
+        results.close()  # type: ignore[attr-defined] # it is a generator
+        assert gc.isenabled() is is_enabled
+    finally:
+        (gc.enable if was_enabled else gc.disable)()

@@ -16,6 +16,7 @@ import struct
 from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.inert import PickleError, TruncatedError
 from ckpt_migrate.evidence.opcodes import OPERATIONS
+from ckpt_migrate.evidence.tensors import pass_tensor
 
 MAX_OPERATIONS = 2_000_000
 """Opcodes run for one pickle. A checkpoint with 10,000 tensors takes some 300,000; two million take about a second
@@ -28,7 +29,7 @@ CUT_SHORT = "ends in the middle of its pickle"
 
 # The six that make up most of every pickle of torch; the rest stand in OPERATIONS.
 _TEXT, _GET, _LONG_GET, _SMALL, _PUT, _LONG_PUT = b"XhjKqr"
-_STOP = ord(".")
+_STOP, _MARK = b".("
 # Opcodes are read without asking whether the bytes end there; zero is no opcode.
 _PADDING = bytes(16)
 _LONGEST_FIXED = 9
@@ -90,7 +91,7 @@ class Machine:
         self.marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
 
-    def run(self) -> object:
+    def run(self) -> object:  # noqa: PLR0912 - the commonest opcodes stand in line; a call for each doubles the time
         """Run to the end of the pickle and return what is on top of the stack."""
         at = self.at
         data, size, memo, stack = self.data, self.size, self.memo, self.stack
@@ -109,6 +110,12 @@ class Machine:
                         memo[data[at + 1]] = text
                         at += 2
                 elif opcode == _GET:
+                    if data[at + 2] == _MARK == data[at + 3]:
+                        passed = pass_tensor(data, at, memo)
+                        if passed is not None:
+                            stack.append(passed[0])
+                            at = passed[1]
+                            continue
                     stack.append(memo[data[at + 1]])
                     at += 2
                 elif opcode == _LONG_GET:

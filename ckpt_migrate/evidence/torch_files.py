@@ -32,6 +32,11 @@ MAX_DIRECTORY_BYTES = 16 << 20
 
 _MEMBER = "data.pkl"
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
+# Between a member's bytes and the next member, torch repeats the sizes.
+_DESCRIPTOR = b"PK\x07\x08"
+_SIZES_FOLLOW = 1 << 3
+# The descriptor's signature is optional in the format; a pickle this long is worth a try without it.
+_MOST_UNTRIED_BYTES = 1 << 20
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _END = struct.Struct("<4s4H2IH")
@@ -59,24 +64,34 @@ def load_torch(path: str) -> object:
 def _load(descriptor: int) -> object:
     head = read_at(descriptor, 0, FIRST_WINDOW_BYTES)
     if head.startswith(b"PK\x03\x04"):
-        start = _first_member(head)
-        return _search(descriptor) if start is None else _grow(descriptor, start, head[start:])
+        found = _first_member(head)
+        return _search(descriptor) if found is None else _grow(descriptor, found[0], head[found[0] :], found[1])
     if head.startswith(b"\x80"):
         return _grow(descriptor, 0, head)
     raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
 
 
-def _grow(descriptor: int, start: int, data: bytes) -> object:
-    """Load a pickle whose length is not known, from ever more of the file."""
+def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> object:
+    """Load a pickle whose length is not known, from ever more of the file.
+
+    Args:
+        descriptor: The file.
+        start: Where the pickle begins in it.
+        data: Its first bytes.
+        follower: What stands behind the pickle, where that is known; until it is in sight, none is tried in vain.
+    """
+    is_all = False
     while True:
-        try:
-            return _object(data)
-        except TruncatedError:
-            if len(data) >= MAX_PICKLE_BYTES:
-                raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB") from None
-            longer = read_at(descriptor, start, min(max(len(data), FIRST_WINDOW_BYTES) * 8, MAX_PICKLE_BYTES))
-            if len(longer) <= len(data):
-                raise
+        if is_all or follower in data or len(data) >= _MOST_UNTRIED_BYTES:
+            try:
+                return _object(data)
+            except TruncatedError:
+                if is_all:
+                    raise
+        if len(data) >= MAX_PICKLE_BYTES:
+            raise ReaderError(f"its pickle is over {MAX_PICKLE_BYTES >> 20} MiB")
+        longer = read_at(descriptor, start, min(max(len(data), FIRST_WINDOW_BYTES) * 8, MAX_PICKLE_BYTES))
+        is_all = len(longer) <= len(data)
         data = longer
 
 
@@ -89,15 +104,15 @@ def _object(data: bytes) -> object:
     return value
 
 
-def _first_member(head: bytes) -> int | None:
-    """Return where the first member's bytes start, when it is the stored pickle."""
+def _first_member(head: bytes) -> tuple[int, bytes] | None:
+    """Return where the first member's bytes start and what follows them, when it is the stored pickle."""
     if len(head) < _LOCAL.size:
         return None
-    _, _, _, method, _, _, _, _, _, name_length, extra_length = _LOCAL.unpack_from(head)
+    _, _, flags, method, *_, name_length, extra_length = _LOCAL.unpack_from(head)
     name = head[_LOCAL.size : _LOCAL.size + name_length]
     if method != _STORED or not _is_member(name):
         return None
-    return int(_LOCAL.size + name_length + extra_length)
+    return _LOCAL.size + name_length + extra_length, _DESCRIPTOR if flags & _SIZES_FOLLOW else b""
 
 
 def _is_member(name: bytes) -> bool:
