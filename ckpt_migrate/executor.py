@@ -282,12 +282,6 @@ def _keep_time(operation: SetTimes) -> None:
     found = os.stat(operation.path)
     if found.st_mtime_ns == operation.mtime_ns:
         return
-    if operation.item is None and not may_set_times(found):
+    if operation.item is None and not storage.may_set_times(found):
         return
     storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
-
-
-def may_set_times(found: os.stat_result) -> bool:
-    """Say whether the times of a folder can be put back: in a shared one that others own, only its owner can."""
-    user = getattr(os, "geteuid", lambda: 0)()
-    return user in {0, found.st_uid}

@@ -126,10 +126,14 @@ def load(path: str) -> History:
     """Read a log and fold it; a pointer in another root leads to the log itself.
 
     Raises:
-        JournalError: It cannot be read, is no log, is of a newer format, or points to one that is not there.
+        JournalError: It cannot be read, is no log, is of a newer format, does not lie in its root any more, or points
+            to one that is not there.
     """
     path = os.path.realpath(path)
     contents = journal.read(path)
+    if os.path.basename(os.path.dirname(path)) != STATE_DIRECTORY:
+        what = f"this is a copy of a log; the log itself lies in {STATE_DIRECTORY} in its root, where its paths start"
+        raise JournalError(what, where=path, remedy="Name the log itself; `ckpt-migrate log ROOT` lists the logs.")
     first = contents.records[0] if contents.records else {}
     if first.get("kind") != "pointer":
         return _fold(path, contents)
@@ -139,11 +143,6 @@ def load(path: str) -> History:
         raise JournalError(what, where=path, remedy="Mount that root, or name the log where it is now.")
     contents = journal.read(leads_to)
     return _fold(leads_to, contents)
-
-
-def is_log_of(root: str, path: str) -> bool:
-    """Say whether a path has the place and form of a log of a root."""
-    return os.path.dirname(path) == os.path.join(root, STATE_DIRECTORY) and path.endswith(journal.SUFFIX)
 
 
 def _fold(path: str, contents: Contents) -> History:

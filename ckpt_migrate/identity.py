@@ -126,11 +126,10 @@ def is_copy(path: str, identity: Identity, device: int, *, ignored: Collection[s
 
 def born_ns(path: str, found: os.stat_result) -> int:
     """Return a birth time in nanoseconds since 1970-01-01 UTC, 0 where there is none."""
-    known = getattr(found, "st_birthtime", None)
-    if known is not None:
-        return int(known * 1_000_000_000)
     statx = _statx()
-    return 0 if statx is None else statx(os.fsencode(path))
+    if statx is not None:
+        return statx(os.fsencode(path))
+    return int(getattr(found, "st_birthtime", 0) * 1_000_000_000)
 
 
 def _digest(files: Sequence[FileStat]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import lock, storage
 from ckpt_migrate.errors import ExecutionError
-from ckpt_migrate.executor import ChangeFailedError, Executor, may_set_times
+from ckpt_migrate.executor import ChangeFailedError, Executor
 from ckpt_migrate.interrupt import Interrupt, StopNow
 from ckpt_migrate.records import STATE_DIRECTORY
 
@@ -147,13 +147,7 @@ def _run_until_stopped(
 
 
 def _make_state_directory(root: str) -> None:
-    """Make a root's state directory, and put back the root's modification time, which that changes."""
     path = os.path.join(root, STATE_DIRECTORY)
-    if os.path.isdir(path):
-        return
-    before = os.stat(root)
-    with contextlib.suppress(FileExistsError):
-        storage.make_directory(path)
-    if may_set_times(before):
-        storage.set_times(root, atime_ns=before.st_atime_ns, mtime_ns=before.st_mtime_ns)
-    storage.sync_directory(root)
+    if not os.path.isdir(path):
+        with contextlib.suppress(FileExistsError):
+            storage.make_directory(path)

@@ -58,13 +58,19 @@ def exchange(one: str, other: str) -> bool:
 
 
 def make_directory(path: str) -> None:
-    """Make one directory and see to it that it outlives a power cut.
+    """Make one directory that outlives a power cut, and leave its parent's modification time as it was.
+
+    In a shared parent that others own the time cannot be put back, and is not.
 
     Raises:
         FileExistsError: Something is there already.
     """
+    parent = os.path.dirname(path)
+    before = os.stat(parent)
     os.mkdir(path)
-    sync_directory(os.path.dirname(path))
+    if may_set_times(before):
+        os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
+    sync_directory(parent)
 
 
 def stage_file(path: str, state: FileState) -> None:
@@ -122,6 +128,12 @@ def remove_claim(path: str) -> bool:
             return False
         raise
     return True
+
+
+def may_set_times(found: os.stat_result) -> bool:
+    """Say whether the times of a directory can be put back: only its owner can."""
+    user = getattr(os, "geteuid", lambda: 0)()
+    return user in {0, found.st_uid}
 
 
 def set_times(path: str, *, atime_ns: int, mtime_ns: int) -> None:

@@ -283,7 +283,7 @@ def _worlds(draw: st.DrawFn) -> list[dict[str, object]]:
     )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(worlds=_worlds(), data=st.data())
 def test_apply_and_rollback_are_the_identity(
     tmp_path_factory: pytest.TempPathFactory, recipe: Recipe, worlds: list[dict[str, object]], data: st.DataObject

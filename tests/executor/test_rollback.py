@@ -249,6 +249,14 @@ def test_what_is_no_log_is_refused(small: Tree) -> None:
         roll_back(str(small.folder / "none.jsonl"))
 
 
+def test_a_copy_of_a_log_elsewhere_is_refused(small: Tree, applied: str) -> None:
+    """Its paths would start from the wrong root, and two logs of one apply would tell two stories."""
+    copy = small.folder / "backup.jsonl"
+    shutil.copy(applied, copy)
+    with pytest.raises(JournalError, match="copy of a log"):
+        roll_back(str(copy))
+
+
 def test_an_apply_that_never_began_is_rolled_back_at_once(small: Tree) -> None:
     state = small.root / ".ckpt-migrate"
     state.mkdir()
