@@ -122,6 +122,7 @@ class _Walk:
         found: Records of what is no directory.
         weights: Weights files by the folder that holds them.
         holders: Folders with a checkpoint directory or another root somewhere below.
+        weight_names: What weights files are called.
     """
 
     root: str
@@ -134,10 +135,13 @@ class _Walk:
     problems: list[tuple[str, str]] = field(default_factory=list)
     weights: dict[str, list[tuple[str, os.stat_result]]] = field(default_factory=dict)
     holders: set[str] = field(default_factory=set)
+    weight_names: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weight_names = compile_patterns([pattern for pattern in self.recipe.weights if "/" not in pattern])
 
     def walk(self) -> Iterator[str]:
         """Walk the root in order of names, yielding each folder that is looked into."""
-        weights = compile_patterns([pattern for pattern in self.recipe.weights if "/" not in pattern])
         pending = [self.root]
         while pending:
             folder = pending.pop()
@@ -163,7 +167,7 @@ class _Walk:
                         below.append(entry.path)
                 elif name is not None:
                     self._add_single(entry.path, status, State.OTHER, "a file, not a directory")
-                elif kind == "file" and weights.fullmatch(entry.name):
+                elif kind == "file" and self.weight_names.fullmatch(entry.name):
                     self.weights.setdefault(folder, []).append((entry.name, status))
             pending += reversed(below)
 
@@ -207,11 +211,11 @@ class _Walk:
             if is_store:
                 self.problems.append((folder, "belongs to an MLflow store; not looked into"))
             return is_store
-        # A store in a database keeps artifacts in <experiment>/<run>/artifacts, without any meta.yaml.
+        # A store in a database keeps artifacts in <experiment>/<run>/artifacts, without any meta.yaml, and
+        # Lightning's logger puts <experiment>/<run>/checkpoints there. Weights right below are no run's.
         parent, name = os.path.split(folder)
-        is_run = _RUN_FOLDER.fullmatch(name) is not None and (
-            "artifacts" in names or os.path.basename(parent).isdigit()
-        )
+        is_in_experiment = os.path.basename(parent).isdigit() and not any(map(self.weight_names.fullmatch, names))
+        is_run = _RUN_FOLDER.fullmatch(name) is not None and ("artifacts" in names or is_in_experiment)
         return is_store or is_run or "MLmodel" in names
 
     def _mark_holders(self, folder: str) -> None:

@@ -314,7 +314,12 @@ def test_stores_of_mlflow_hold_no_checkpoints_of_ours(root: Path) -> None:
         fill(root, path, text=text)
     fill(root / "phase2" / OLD, "meta.yaml", text="run_id: x\n")
     fill(root / "other", "meta.yaml", "model.pt", text="name: mine\n")
-    assert states(scan(root), root) == {f"phase2/{OLD}": State.LEGACY, "other": State.OTHER}
+    fill(root / "2026" / UID, "model.pt")
+    assert states(scan(root), root) == {
+        f"phase2/{OLD}": State.LEGACY,
+        "other": State.OTHER,
+        f"2026/{UID}": State.OTHER,
+    }
 
 
 def test_a_store_given_as_root_is_said_so(root: Path) -> None:
