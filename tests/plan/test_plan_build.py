@@ -1,0 +1,238 @@
+"""Building a plan: every directory gets the entry that its findings deserve, whatever the order of the input."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from project import Project, set_time
+
+from ckpt_migrate import api
+from ckpt_migrate.plan.build import BUSY_S
+from ckpt_migrate.plan.fields import shown_confidence
+from ckpt_migrate.plan.records import Action, Link, Status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ckpt_migrate.plan.records import Entry, Plan
+
+
+def planned(**options: Any) -> Plan:
+    """Plan the project as its user would from its folder."""
+    roots = options.pop("roots", ["checkpoints/phase2"])
+    return api.plan(roots, tracking_uri="mlruns", **options).plan
+
+
+def by_number(plan: Plan, project: Project) -> dict[int, Entry]:
+    """Return entries by the number of their training."""
+    names = {name: n for n in range(9) for name in (project.training(n).legacy, project.training(n).target)}
+    return {names[entry.checkpoint.rpartition("/")[2]]: entry for entry in plan.entries}
+
+
+def test_every_kind_of_directory_gets_its_entry(project: Project) -> None:
+    plan = planned()
+    entries = by_number(plan, project)
+    found = {number: (entry.status, entry.action) for number, entry in sorted(entries.items())}
+    assert found == {
+        0: (Status.MATCHED, Action.RENAME),
+        1: (Status.MATCHED, Action.RENAME),
+        2: (Status.MATCHED, Action.SKIP),
+        3: (Status.BUSY, Action.SKIP),
+        4: (Status.UNMATCHED, Action.SKIP),
+        5: (Status.MATCHED, Action.RENAME),
+        6: (Status.LINKED, Action.REPAIR),
+    }
+    for number in (0, 1, 2, 3, 5, 6):
+        training = project.training(number)
+        assert entries[number].run_id == training.run_id
+        assert entries[number].target == f"checkpoints/phase2/{training.target}"
+    assert entries[2].reason == "its run is deleted in MLflow; restore the run, or set action: rename"
+    assert (entries[0].reason, entries[4].run_id, entries[4].target) == (None, None, None)
+    assert "MLFLOW_RUN_ID.txt is missing" in (entries[6].reason or "")
+    assert plan.summary["status"] == {
+        "matched": 4, "ambiguous": 0, "unmatched": 1, "linked": 1, "busy": 1, "unreadable": 0
+    }  # fmt: skip
+    assert plan.summary["action"] == {"rename": 3, "repair": 1, "skip": 3}
+    assert plan.summary["directories"] == {"legacy": 7, "link": 1}
+    assert plan.links == (Link("checkpoints/phase2/latest", project.training(1).legacy, entries[1].checkpoint),)
+    assert set(plan.runs) == {project.training(number).run_id for number in (0, 1, 2, 3, 5, 6)}
+
+
+def test_what_manifests_say_of_a_run_is_carried_along(project: Project) -> None:
+    training = project.training(0)
+    facts = planned().runs[training.run_id]
+    assert facts.name == f"phase2_{training.legacy}"
+    assert (facts.status, facts.is_deleted, facts.start) == ("FINISHED", False, "2026-02-01T03:12:26Z")
+    assert list(facts.params) == ["learning_rate", "batch_size", "seed"]  # in the order of the recipe
+    assert facts.metrics == {"train_loss": 2.9476}
+
+
+def test_a_directory_that_was_just_written_to_is_left_alone(project: Project) -> None:
+    """Both a legacy one and one that is named right, whose manifests its training may be about to write."""
+    now_ns = time.time_ns()
+    for name in (project.training(0).legacy, project.training(6).target):
+        set_time(project.root / name / "lightning_checkpoints" / "last.ckpt", now_ns - int(BUSY_S * 0.5e9))
+    entries = by_number(planned(), project)
+    for number in (0, 6):
+        assert (entries[number].status, entries[number].action) == (Status.BUSY, Action.SKIP)
+        assert "less than 5 minutes ago" in (entries[number].reason or "")
+        assert entries[number].run_id == project.training(number).run_id
+
+
+def test_a_linked_directory_whose_run_goes_on_is_left_alone(empty_project: Project) -> None:
+    for number in range(3):
+        empty_project.add_directory(empty_project.training(number), empty_project.training(number).target)
+        empty_project.add_run(empty_project.training(number), status="running")
+    assert {(e.status, e.action) for e in planned().entries} == {(Status.BUSY, Action.SKIP)}
+
+
+def test_directories_that_need_nothing_are_counted_and_listed_on_demand(project: Project) -> None:
+    api.plan("checkpoints/phase2", tracking_uri="mlruns", output="plan.yaml")
+    api.apply("plan.yaml")
+    assert by_number(planned(), project).keys() == {2, 3, 4}
+    plan = planned(with_linked=True)
+    linked = by_number(plan, project)[0]
+    assert (linked.status, linked.action, linked.reason) == (Status.LINKED, Action.SKIP, None)
+    assert linked.target == linked.checkpoint
+    assert plan.summary["status"]["linked"] == 4
+
+
+# Paths.
+
+
+def test_paths_are_relative_to_the_plan_or_absolute_as_the_root_was_given(project: Project, tmp_path: Path) -> None:
+    name = project.training(0).legacy
+    for roots, output, expected in (
+        (["checkpoints/phase2"], None, f"checkpoints/phase2/{name}"),
+        (["checkpoints"], None, f"checkpoints/phase2/{name}"),
+        (["."], "checkpoints/plan.yaml", f"phase2/{name}"),
+        ([str(project.root)], None, f"{project.root}/{name}"),
+        (["checkpoints/phase2"], str(tmp_path / "plan.yaml"), f"project/checkpoints/phase2/{name}"),
+        (["checkpoints/phase2"], "mlruns/plan.yaml", f"../checkpoints/phase2/{name}"),
+    ):
+        plan = planned(roots=roots, output=output)
+        assert by_number(plan, project)[0].checkpoint == expected
+        assert plan.absolute(expected) == str(project.root / name)
+
+
+def test_a_store_is_named_relative_to_the_plan_too(project: Project, tmp_path: Path) -> None:
+    """The plan may be applied from another folder, when a run has to be looked up again."""
+    assert planned().tracking_uri == ("mlruns",)
+    assert planned(output=str(tmp_path / "plan.yaml")).tracking_uri == ("project/mlruns",)
+    again = api.plan("checkpoints/phase2", tracking_uri="file:./mlruns", output="checkpoints/plan.yaml").plan
+    assert again.tracking_uri == ("../mlruns",)
+    assert api.plan("checkpoints", tracking_uri=project.store).plan.tracking_uri == (project.store,)
+
+
+def test_one_root_spelt_in_many_ways_is_one_root(project: Project) -> None:
+    spellings = ["checkpoints/phase2", "./checkpoints//phase2/", str(project.root), "checkpoints/../checkpoints/phase2"]
+    plans = [planned(roots=roots) for roots in (spellings, spellings[::-1])]
+    assert plans[0].roots == ("checkpoints/phase2",)
+    assert plans[0].entries == plans[1].entries
+
+
+# The same input gives the same plan.
+
+
+def text_of(roots: str | list[str]) -> str:
+    """Return the plan's text without the line of its creation."""
+    text = api.plan(roots, tracking_uri="mlruns").text
+    return "\n".join(line for line in text.splitlines() if not line.startswith("created: "))
+
+
+@given(order=st.permutations(range(6)))
+@settings(max_examples=15, deadline=None)
+def test_the_order_in_which_things_were_made_does_not_matter(
+    tmp_path_factory: pytest.TempPathFactory, order: list[int]
+) -> None:
+    """Directories and runs are made in another order; inodes differ, so they are taken out of the comparison."""
+    texts = []
+    for numbers in (list(range(6)), order):
+        made = Project(tmp_path_factory.mktemp("made").resolve() / "project")
+        for number in numbers:
+            made.add_directory(made.training(number))
+        for number in reversed(numbers):
+            made.add_run(made.training(number))
+        plan = api.plan(str(made.root), tracking_uri=made.store).plan
+        texts.append(
+            [(e.checkpoint.rpartition("/")[2], e.status, e.run_id, e.confidence, e.evidence) for e in plan.entries]
+        )
+    assert texts[0] == texts[1]
+
+
+def test_the_order_of_roots_does_not_matter(project: Project) -> None:
+    for number in (7, 8):
+        folder = f"more/{number}"
+        project.add_directory(project.training(number), below=folder)
+        project.add_run(project.training(number))
+    roots = ["checkpoints/phase2", "more/7", str(project.folder / "more" / "8")]
+    texts: set[str] = set()
+    for _ in range(4):
+        random.Random(len(texts)).shuffle(roots)  # noqa: S311 - an order, no secret
+        texts.add(text_of(list(roots)))
+    assert len(texts) == 1
+
+
+def test_planning_twice_gives_the_same_bytes_and_changes_no_other(project: Project) -> None:
+    before = project.snapshot()
+    texts = {text_of("checkpoints/phase2") for _ in range(2)}
+    assert len(texts) == 1
+    assert project.snapshot() == before
+
+
+# Names that may hold anything.
+
+
+def test_runs_of_wild_names_are_planned(project: Project) -> None:
+    wild = "a: b # 'c' \"d\"\n\x1b[31m\u2028 実験 🦊 \\"
+    training = project.training(7)
+    project.add_directory(training)
+    project.add_run(training, name=wild, tags={"note": wild}, params={**training.config, "optimizer": wild})
+    output = "plan.yaml"
+    plan = planned(output=output)
+    assert plan.runs[training.run_id].name == wild
+    assert api.read(output).runs[training.run_id] == plan.runs[training.run_id]
+
+
+def test_folders_of_wild_names_are_planned(project: Project) -> None:
+    below = "more/a: b # 'c' \"d\" 実験, 🦊 -"
+    training = project.training(7)
+    project.add_directory(training, below=below)
+    project.add_run(training)
+    planned(roots=["more"], output="plan.yaml")
+    (entry,) = api.read("plan.yaml").entries
+    assert entry.checkpoint == f"{below}/{training.legacy}"
+    assert api.apply("plan.yaml").renamed == 1
+    assert (project.folder / below / training.target).is_dir()
+
+
+def test_directories_whose_path_no_plan_can_hold_are_reported_and_left_out(project: Project) -> None:
+    training = project.training(7)
+    project.add_directory(training, below="more/a\nb")
+    os.makedirs(os.path.join(os.fsencode(project.folder), b"more/\xff", os.fsencode(project.training(8).legacy)))
+    plan = planned(roots=["more"])
+    assert plan.entries == ()
+    assert plan.summary["directories"] == {"other": 2}
+
+
+@pytest.mark.parametrize(
+    ("confidence", "shown"),
+    [(None, None), (1.0, 1.0), (1 - 1e-9, 0.999999), (0.999981, 0.999981), (0.0, 0.0), (9e-7, 0.0), (0.5, 0.5)],
+)
+def test_a_confidence_is_rounded_down(confidence: float | None, shown: float | None) -> None:
+    assert shown_confidence(confidence) == shown
+
+
+@given(st.floats(0, 1))
+def test_a_shown_confidence_is_shown_the_same_again(confidence: float) -> None:
+    """Else a plan would not read as it was written."""
+    shown = shown_confidence(confidence)
+    assert shown is not None
+    assert shown_confidence(shown) == shown
+    assert shown <= confidence < shown + 1.000001e-6
