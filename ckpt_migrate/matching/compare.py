@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
-import fnmatch
+import json
 import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.keys import KeyPatterns, normalise_key
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from ckpt_migrate.evidence.records import Scalar
+
+__all__ = ["Comparison", "KeyPatterns", "Params", "Value", "comparable", "compare"]
 
 TRUNCATED_LENGTHS = frozenset({250, 500, 6000})
 """Characters at which MLflow versions cut a param value."""
@@ -22,6 +26,8 @@ _WORDS = {"none": "null", "null": "null", "~": "null", "true": "true", "false": 
 _LONGEST_LITERAL = 6000
 _LONGEST_INTEGER = 300
 """Digits; longer ones are compared as floats (Python refuses to parse over 4,300)."""
+_FLOAT_DIGITS = 6
+"""Significant digits of a float that are compared: what a 32-bit tensor keeps of it, so that both sides agree."""
 _EXACT_FLOAT = 1e15
 """Below it every whole float prints as the integer that it is."""
 
@@ -72,40 +78,23 @@ def _canonical_text(text: str) -> str:
     if _NUMBER.fullmatch(text):
         return _canonical_number(int(text) if text.isdigit() and len(text) < _LONGEST_INTEGER else float(text))
     if text[:1] in "[({" and text[-1:] in "])}" and len(text) <= _LONGEST_LITERAL:
-        try:
-            return _canonical(ast.literal_eval(text))
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return text
+        for parse in (ast.literal_eval, json.loads):
+            try:
+                return _canonical(parse(text))
+            except (ValueError, SyntaxError, MemoryError, RecursionError):
+                continue
+        return text
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         return text[1:-1]
     return text
 
 
 def _canonical_number(number: float) -> str:
-    if isinstance(number, float) and math.isfinite(number) and number == int(number) and abs(number) < _EXACT_FLOAT:
+    if isinstance(number, int):
+        return str(number)
+    if math.isfinite(number) and number == int(number) and abs(number) < _EXACT_FLOAT:
         return str(int(number))
-    return repr(number)
-
-
-def normalise_key(key: str) -> str:
-    """Return a param's key with one separator, as Lightning joins nested keys.
-
-    >>> normalise_key("optimizer.LR"), normalise_key("optimizer/lr")
-    ('optimizer/lr', 'optimizer/lr')
-    """
-    return key.replace(".", "/").lower()
-
-
-class KeyPatterns:
-    """Shell patterns over keys, without regard to case or separator."""
-
-    def __init__(self, patterns: Iterable[str]) -> None:
-        texts = [fnmatch.translate(normalise_key(pattern)) for pattern in patterns]
-        self._pattern = re.compile("|".join(texts)) if texts else None
-
-    def matches(self, key: str) -> bool:
-        """Say whether any pattern matches the whole key."""
-        return self._pattern is not None and self._pattern.match(normalise_key(key)) is not None
+    return f"{number:.{_FLOAT_DIGITS}g}"
 
 
 Params = dict[str, Value]
@@ -121,31 +110,6 @@ def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], igno
     return out
 
 
-def align_keys(logged: Mapping[str, Params], wanted: Collection[str]) -> dict[str, Params]:
-    """Return logged params under the keys that configs use, where a logger put something in front of them.
-
-    `hparams/optimizer/lr` becomes `optimizer/lr` when only that is a key of a config. A key that a run has as it is
-    always stays.
-    """
-    names: dict[str, str] = {}
-    for key in {key for params in logged.values() for key in params}:
-        tail = key
-        while tail not in wanted and "/" in tail:
-            tail = tail.partition("/")[2]
-        if tail in wanted and tail != key:
-            names[key] = tail
-    if not names:
-        return dict(logged)
-    return {
-        run_id: {**{names.get(key, key): value for key, value in params.items()}, **_kept(params, names)}
-        for run_id, params in logged.items()
-    }
-
-
-def _kept(params: Params, names: Mapping[str, str]) -> Params:
-    return {key: value for key, value in params.items() if key not in names}
-
-
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """Keys that both sides have, sorted: those that agree and those that differ."""
@@ -159,12 +123,12 @@ class Comparison:
         return len(self.agreeing) + len(self.differing)
 
 
-def compare(config: Params, logged: Params, keys: Sequence[str] | None = None) -> Comparison:
-    """Compare a checkpoint's params with a run's, over `keys` or all that both have."""
+def compare(config: Params, logged: Params) -> Comparison:
+    """Compare a checkpoint's params with a run's, over all keys that both have."""
     agreeing: list[str] = []
     differing: list[str] = []
-    for key in sorted(config) if keys is None else keys:
+    for key, value in config.items():
         other = logged.get(key)
-        if other is not None and key in config:
-            (agreeing if config[key].agrees(other) else differing).append(key)
-    return Comparison(tuple(agreeing), tuple(differing))
+        if other is not None:
+            (agreeing if value.agrees(other) else differing).append(key)
+    return Comparison(tuple(sorted(agreeing)), tuple(sorted(differing)))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.model import best_lag, name_stamp_difference, prior_bits
+from ckpt_migrate.matching.model import FAMILIES
 from ckpt_migrate.matching.records import Weight
+from ckpt_migrate.matching.stamps import best_reading, name_difference
 
 if TYPE_CHECKING:
     from ckpt_migrate.matching.model import Score, Seen, World
     from ckpt_migrate.tracking.records import Run
 
 _MOST_KEYS = 4
+_LONGEST_VALUE = 40
+_LARGEST_BOUND = 1 - 1e-15
 
 
 def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tuple[Weight, ...]:
@@ -20,20 +23,21 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tup
 
     They sum to log2 of the certified odds, bound / (1 - bound).
     """
-    shares = [
-        Weight("reference", one.reference, _reference_words(one, seen)),
-        Weight("time", one.time, _time_words(seen, run)),
-        Weight("mtime", one.mtime, _end_words(seen, run)),
-        Weight("params", one.params, _param_words(one, seen, world)),
-        Weight("metrics", one.metrics, one.metric_words),
-    ]
-    spoken = sorted((weight for weight in shares if weight.bits), key=lambda weight: (-abs(weight.bits), weight.family))
-    certified_bits = math.log2(bound / (1 - bound)) if 0 < bound < 1 else one.bits
-    prior = prior_bits(run, world)
-    total = sum(weight.bits for weight in spoken) + prior
+    words = {
+        **one.words,
+        "reference": _reference_words(one, seen),
+        "time": _time_words(seen, run),
+        "mtime": _end_words(seen, run),
+        "params": _param_words(one, seen, world),
+    }
+    shares = [Weight(family, one.share(family), words.get(family, "")) for family in FAMILIES]
+    spoken = sorted((weight for weight in shares if weight.bits), key=lambda weight: -abs(weight.bits))
+    total = sum(weight.bits for weight in spoken) + one.prior
+    bound = min(bound, _LARGEST_BOUND)
+    certified_bits = math.log2(bound / (1 - bound)) if bound > 0 else total
     return (
         *spoken,
-        Weight("prior", prior, f"one run of {world.run_total:,}, and a directory may have none"),
+        Weight("prior", one.prior, f"one run of {world.run_total:,}, and a directory may have none"),
         Weight("rivals", certified_bits - total, "other runs, other directories, and twins that may be gone"),
     )
 
@@ -55,14 +59,15 @@ def _reference_words(one: Score, seen: Seen) -> str:
 
 
 def _time_words(seen: Seen, run: Run) -> str:
-    difference = name_stamp_difference(seen, run)
+    difference = name_difference(seen, run)
     if difference is not None and abs(difference) <= 1:
         return f"the run's name has the directory's stamp, {_seconds(difference)} apart"
-    lag = best_lag(seen, run)
-    if lag is None:
+    reading = best_reading(seen, run)
+    if reading is None:
         return ""
-    zone = seen.clock.summary.timezone
-    return f"the stamp, read in {zone}, is {_seconds(abs(lag))} {'after' if lag >= 0 else 'before'} the run's start"
+    lag = reading.instant_s - (run.start_utc_ms or 0) / 1000
+    side = "after" if lag >= 0 else "before"
+    return f"the stamp, read in {reading.zone}, is {_seconds(abs(lag))} {side} the run's start"
 
 
 def _end_words(seen: Seen, run: Run) -> str:
@@ -80,7 +85,7 @@ def _param_words(one: Score, seen: Seen, world: World) -> str:
         words += f"; differing: {', '.join(different[:_MOST_KEYS])}"
     elif same:
         words += f", as in {world.index.count_agreeing(seen.config):,} of {runs:,} runs"
-        rarest = world.index.rarest(seen.config, runs)
+        rarest = world.index.rarest(seen.config)
         if rarest is not None:
             key, count, total = rarest
             words += f"; rarest {key}={_short(seen.config[key].raw)}: {count:,} of {total:,}"
@@ -88,7 +93,7 @@ def _param_words(one: Score, seen: Seen, world: World) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:37]}..."  # noqa: PLR2004 - a width for the eye, nothing rests on it
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
 def _seconds(seconds: float) -> str:

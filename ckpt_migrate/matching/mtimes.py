@@ -1,40 +1,147 @@
-"""Modification times of checkpoints: which can be trusted, and when a directory was last written by its run."""
+"""Modification times: which can be trusted, and when a directory's newest file is written by its run."""
 
 from __future__ import annotations
 
-import bisect
+import math
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ckpt_migrate.matching.lags import start_rate
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ckpt_migrate.matching.model import Seen, World
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.tracking.records import Run
 
-CLUSTER_S = 3600.0
-"""A copy of a tree writes its files within about this time."""
-CLUSTER_SHARE = 0.5
-"""When more of the directories than this were last written within one hour, they were copied."""
-SPREAD_S = 86400.0
-"""...unless their stamps, too, lie within a day."""
-FEWEST_FOR_A_TEST = 3
+COPY_BIN_S = 3600
+"""A copy of a tree writes many directories within each such stretch, whatever their stamps."""
+FEWEST_COPIED = 3
+LARGEST_STAMP_SPAN_S = 86400.0
+"""Directories whose stamps lie further apart than this are not finished in the same stretch by training."""
+DEFAULT_SCALE_S = 20.0
+"""Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
+SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
+FEWEST_TEACHERS = 5
+END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
+"""Share of directories whose newest file is from the run's end, from within the run, from any time (touched)."""
+SHARE_WORTH = 10.0
+"""How many observed directories these shares are worth."""
+DURATION_DECADES_NATS = 9.2
+"""ln of the longest over the shortest run (a minute to a week): the width of a log-uniform background."""
+SHORTEST_RUN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndHabit:
+    """When a project writes the newest files of its directories.
+
+    Attributes:
+        center_s: Usual time of the run's end after the newest file, seconds.
+        scale_s: Spread of that time, seconds.
+        end_share: Share of directories whose newest file is from the run's end.
+        inside_share: Share of those whose newest file is from within the run.
+    """
+
+    center_s: float = 0.0
+    scale_s: float = DEFAULT_SCALE_S
+    end_share: float = END_SHARE
+    inside_share: float = INSIDE_SHARE
+
+    def density(self, newest_s: float, start_s: float, end_s: float, span_s: float) -> float:
+        """Return the density (per second) of a newest file's time, given its run; all in UTC seconds.
+
+        Args:
+            newest_s: When the newest file was written.
+            start_s: The run's start.
+            end_s: The run's end.
+            span_s: The whole range of time in which a touched file may lie.
+        """
+        away = abs(end_s - newest_s - self.center_s)
+        density = self.end_share * math.exp(-away / self.scale_s) / (2 * self.scale_s)
+        density += (1 - self.end_share - self.inside_share) / span_s
+        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
+            density += self.inside_share / max(end_s - start_s, 2 * DEFAULT_SCALE_S)
+        return density
+
+
+def learn_ends(lags_s: Iterable[float], insides: Iterable[bool]) -> EndHabit:
+    """Return the habit that plain pairs show.
+
+    Args:
+        lags_s: Per plain pair, the run's end minus the newest file's time, seconds.
+        insides: Whether the newest file was written within the run.
+    """
+    pairs = sorted(zip(lags_s, insides, strict=True))
+    near = [lag for lag, _ in pairs if abs(lag) <= LARGEST_SCALE_S * 4]
+    if len(near) < FEWEST_TEACHERS:
+        center, scale = 0.0, DEFAULT_SCALE_S
+    else:
+        center = near[len(near) // 2]
+        spreads = sorted(abs(lag - center) for lag in near)
+        scale = min(max(spreads[len(spreads) // 2] / math.log(2), SMALLEST_SCALE_S), LARGEST_SCALE_S)
+    ended = sum(abs(lag - center) <= 4 * scale for lag, _ in pairs)
+    inside = sum(is_inside and abs(lag - center) > 4 * scale for lag, is_inside in pairs)
+    return EndHabit(
+        center,
+        scale,
+        (ended + END_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
+        (inside + INSIDE_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
+    )
 
 
 def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[str, float]:
     """Return when each directory's newest file (manifests aside) was written, UTC seconds since 1970, by path.
 
-    Empty when the times of the whole tree cannot be trusted: a copied tree has them all in one cluster.
+    Directories that were copied are left out: a copy finishes, within an hour, directories whose stamps lie days
+    apart.
     """
     manifests = {manifest.name for manifest in recipe.manifests}
     newest: dict[str, float] = {}
+    stretches: defaultdict[int, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
         times = [file.mtime_ns for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
-        if times:
+        if times and checkpoint.name is not None:
             newest[checkpoint.path] = max(times) / 1e9
-    stamps = [c.name.local_time for c in checkpoints if c.name is not None and c.path in newest]
-    is_short = not stamps or (max(stamps) - min(stamps)).total_seconds() <= SPREAD_S
-    if is_short or len(newest) < FEWEST_FOR_A_TEST:
-        return newest
-    times_s = sorted(newest.values())
-    largest = max(bisect.bisect_right(times_s, at + CLUSTER_S) - i for i, at in enumerate(times_s))
-    return {} if largest > CLUSTER_SHARE * len(times_s) else newest
+            stretches[int(newest[checkpoint.path] // COPY_BIN_S)].append(checkpoint)
+    for found in stretches.values():
+        stamps = [checkpoint.name.local_time for checkpoint in found if checkpoint.name is not None]
+        span_s = (max(stamps) - min(stamps)).total_seconds()
+        if len(found) >= FEWEST_COPIED and span_s > LARGEST_STAMP_SPAN_S:
+            for checkpoint in found:
+                del newest[checkpoint.path]
+    return newest
+
+
+def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float:
+    """Return the density (per second) of a directory's newest file, given a run's start and end (UTC seconds).
+
+    A host whose clock is off writes stamps and files alike, so the end is looked for by both clocks.
+    """
+    if seen.newest_s is None:
+        return 0.0
+    habit = world.ends[seen.is_complete]
+    skew = seen.clock.lag_s
+    plain = habit.density(seen.newest_s, start_s, end_s, world.span_s)
+    if abs(skew) <= 2 * DEFAULT_SCALE_S:
+        return plain
+    return 0.5 * (plain + habit.density(seen.newest_s - skew, start_s, end_s, world.span_s))
+
+
+def end_bits(seen: Seen, run: Run, world: World) -> float:
+    """Return log2 of how much better the newest file's time fits this run's end than it fits any run's.
+
+    Against a known stamp the background is the spread of durations (log-uniform); without one, it is the rate of
+    runs over the whole range.
+    """
+    if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
+        return 0.0
+    start_s, end_s = run.start_utc_ms / 1000, run.end_utc_ms / 1000
+    density = end_density(seen, start_s, end_s, world)
+    if seen.readings:
+        duration_s = max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S)
+        return math.log2(density * duration_s * DURATION_DECADES_NATS)
+    return math.log2(density * world.run_total / start_rate(world.starts_s, start_s))

@@ -15,7 +15,7 @@ class Weight:
     """One family's share of a match weight.
 
     Attributes:
-        family: `prior`, `reference`, `params`, `time`, `mtime`, `metrics`, `content`, or `rivals`.
+        family: `prior`, `reference`, `content`, `time`, `mtime`, `params`, `metrics`, `resume`, or `rivals`.
         bits: log2 of how much likelier what was seen is if the run made the checkpoint than if it did not.
         text: What was seen, in words, rarity included.
     """
@@ -59,8 +59,16 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """All verdicts, sorted by checkpoint path, and the clock that they rest on."""
+    """All verdicts, sorted by checkpoint path, and the clock that they rest on.
+
+    Attributes:
+        clock: The clock of all directories together; folders may have their own.
+        verdicts: One for each directory of a known name form, and for each unreadable one.
+        expected_wrong: Sum of 1 - confidence over the matched ones.
+        warnings: What a person should know of the clocks, whole sentences.
+    """
 
     clock: Clock
     verdicts: tuple[Verdict, ...]
     expected_wrong: float
+    warnings: tuple[str, ...] = ()

@@ -2,18 +2,20 @@
 
 A run names a checkpoint directory in its own name, a tag, a param or an artifact path; a directory names a run in a
 pointer file or in its config. Keys that name ANOTHER run's checkpoint (`resume_from`, `phase1_checkpoint_path`) are
-never references.
+never references. A text that stands in several runs (a config file copied again and again) narrows the choice to them
+and decides no more.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import FactKind
-from ckpt_migrate.matching.compare import KeyPatterns
+from ckpt_migrate.matching.keys import KeyPatterns
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,10 +23,14 @@ if TYPE_CHECKING:
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
-    from ckpt_migrate.tracking.records import RunStore
+    from ckpt_migrate.tracking.records import ArtifactFile, RunStore
 
 ID_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _STAMP_AFTER_ID = re.compile(r"_(\d{8}_\d{6})")
+REFERENCE_BITS = 20.0
+"""One side naming the other: by accident about once in a million."""
+SHARED_OTHER_BITS = -6.0
+"""A run that is not among the several that name a directory."""
 _OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
 _LONGEST_QUOTE = 120
 
@@ -62,6 +68,43 @@ def find_references(
         path: tuple(sorted(set(references), key=lambda r: (r.run_id, r.place, r.text)))
         for path, references in found.items()
     }
+
+
+def reference_bits(references: Sequence[Reference], run_id: str, run_total: int) -> float:
+    """Return the weight of all references of a checkpoint for one run.
+
+    A place that names one run alone speaks with REFERENCE_BITS, for it and against all others. A place that names
+    k runs says no more than that it is one of them: log2(N / k).
+    """
+    bits = 0.0
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for reference in references:
+        places[reference.place].add(reference.run_id)
+    for named in places.values():
+        if len(named) == 1:
+            one = REFERENCE_BITS if run_id in named else -REFERENCE_BITS
+        elif run_id in named:
+            one = max(0.0, min(REFERENCE_BITS, math.log2(run_total / len(named))))
+        else:
+            one = SHARED_OTHER_BITS
+        bits = one if not bits else (min(bits, one) if min(bits, one) < 0 else max(bits, one))
+    return bits
+
+
+def named_runs(references: Sequence[Reference]) -> tuple[str, ...]:
+    """Return the runs, sorted, that are each named by some place that names no other."""
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for reference in references:
+        places[reference.place].add(reference.run_id)
+    return tuple(sorted({next(iter(named)) for named in places.values() if len(named) == 1}))
+
+
+def artifact_references(checkpoint: Checkpoint, run_id: str, files: Sequence[ArtifactFile]) -> list[Reference]:
+    """Return the references that a run's artifact paths make to a directory, at most one."""
+    for file in files:
+        if names_directory(file.path, checkpoint):
+            return [Reference(run_id, "an artifact's path", file.path)]
+    return []
 
 
 def names_directory(text: str, checkpoint: Checkpoint) -> bool:

@@ -1,0 +1,99 @@
+"""Refusal: why a directory is not renamed, and what would settle it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.references import named_runs
+
+if TYPE_CHECKING:
+    from ckpt_migrate.matching.cases import Case
+    from ckpt_migrate.matching.model import Score, Seen, World
+
+THRESHOLD = 0.999
+"""Certified probability from which a directory is renamed."""
+FAMILY_BITS = 2.0
+"""Bits from which a family counts as speaking for a run: four times likelier than not."""
+FEWEST_FAMILIES = 2
+"""Families that must speak for a run that no reference names."""
+CONTRADICTION_BITS = 6.0
+"""When another run leads by so much in all but references, the reference is not believed."""
+CONTRADICTED_BITS = 4.0
+"""Nor is it when one family speaks against the run by so much."""
+_CLOSE_ODDS = 1000.0
+_SHOWN = 3
+_WORDS = {
+    "reference": "a reference",
+    "content": "equal bytes",
+    "time": "its time stamp",
+    "mtime": "its files' times",
+    "params": "its params",
+    "metrics": "a metric",
+    "resume": "the directory that it was resumed from",
+}
+
+
+def why_not(case: Case, best: Score, bound: float, ghost: float, world: World) -> str | None:
+    """Return why the best candidate is not taken; None when it is singled out.
+
+    Args:
+        case: The checkpoint.
+        best: Its surest candidate.
+        bound: The certified probability of that candidate.
+        ghost: The odds of a ghost of it, against it.
+        world: The shared facts.
+    """
+    named = named_runs(case.seen.references)
+    if len(named) > 1:
+        shown = ", ".join(named[:_SHOWN])
+        return f"references name {len(named)} different runs: {shown}; remove or correct the wrong one"
+    if best.odds < 1:
+        return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
+    if bound < THRESHOLD:
+        return _why_unsure(case, best, ghost, world)
+    if best.run_id in named:
+        return _why_not_believed(case, best)
+    families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
+    if len(families) < FEWEST_FAMILIES:
+        only = _WORDS[families[0]] if families else "weak evidence"
+        return f"only {only} speaks for the run; a second kind of evidence would settle it"
+    return None
+
+
+def why_no_candidate(seen: Seen) -> str:
+    """Return why nothing at all was found to compare a directory with."""
+    if not seen.readings:
+        return (
+            "no run names it or has its params, and its time stamp could not be used because the time zone "
+            "is not known (--timezone gives it)"
+        )
+    return "no run starts near its time stamp, names it, or has its params"
+
+
+def _why_not_believed(case: Case, best: Score) -> str | None:
+    rival = max((one.bits - one.reference for one in case.scores if one is not best), default=0.0)
+    if rival - (best.bits - best.reference) > CONTRADICTION_BITS:
+        return "a reference names one run, but all other evidence speaks for another"
+    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -CONTRADICTED_BITS]
+    if against:
+        return f"a reference names the run, but {_WORDS[against[0]]} speaks against it"
+    return None
+
+
+def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
+    close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
+    if close:
+        mine, other = world.params.get(best.run_id, {}), world.params.get(close[0].run_id, {})
+        apart = sorted(key for key in mine.keys() & other.keys() if mine[key].canonical != other[key].canonical)
+        missing = [key for key in apart if key not in case.seen.config]
+        count = len(close) + 1
+        if not apart:
+            return f"{count} runs fit, and no param tells them apart"
+        if missing:
+            return f"{count} runs fit; they differ in {', '.join(missing[:_SHOWN])}, which the directory does not say"
+        return f"{count} runs fit; they differ in {', '.join(apart[:_SHOWN])}"
+    if best.comparison.differing:
+        return f"one run is near, but differs in {', '.join(best.comparison.differing[:_SHOWN])}"
+    if ghost * _CLOSE_ODDS >= 1:
+        return "one run fits, but a run like it that is no longer in the store would fit as well"
+    return "one run fits, but another directory fits it as well, or too little is known of this one"

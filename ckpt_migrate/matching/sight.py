@@ -1,0 +1,95 @@
+"""Sight: what is known of each checkpoint, gathered from its name, its files and what readers found in them."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.records import Evidence, FactKind
+from ckpt_migrate.matching.compare import comparable
+from ckpt_migrate.matching.keys import KeyPatterns
+from ckpt_migrate.matching.model import NamedMetric, Seen
+from ckpt_migrate.matching.references import named_in_config
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Fact
+    from ckpt_migrate.matching.clock import FittedClock
+    from ckpt_migrate.matching.references import Reference
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+
+WRITTEN_BEFORE_S = 60.0
+"""Files older than the directory's stamp by more than this were put there from elsewhere."""
+_RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"))
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def ignored_keys(recipe: Recipe) -> KeyPatterns:
+    """Return the keys whose values say nothing about identity."""
+    return KeyPatterns((*recipe.ignored_params, *recipe.other_run_keys))
+
+
+def see(
+    checkpoints: Sequence[Checkpoint],
+    evidence: Mapping[str, Evidence],
+    references: Mapping[str, tuple[Reference, ...]],
+    *,
+    clocks: Mapping[str, FittedClock],
+    newest_s: Mapping[str, float],
+    recipe: Recipe,
+) -> dict[str, Seen]:
+    """Return what is known of each checkpoint of a known name form, by path.
+
+    Args:
+        checkpoints: The directories.
+        evidence: What readers found, by path.
+        references: Where one side names the other, by path.
+        clocks: By folder.
+        newest_s: When the newest own files were written, UTC seconds, by path.
+        recipe: Which keys are ignored, which files are configs.
+    """
+    ignored = ignored_keys(recipe)
+    seen = {}
+    for checkpoint in checkpoints:
+        if checkpoint.name is None:
+            continue
+        found = evidence.get(checkpoint.path, Evidence())
+        clock = clocks[os.path.dirname(checkpoint.path)]
+        readings = clock.readings(checkpoint.name.local_time)
+        written = newest_s.get(checkpoint.path)
+        first_s = min((one.instant_s for one in readings), default=None)
+        if written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S:
+            written = None
+        steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
+        seen[checkpoint.path] = Seen(
+            path=checkpoint.path,
+            local=checkpoint.name.local_time,
+            clock=clock,
+            readings=readings,
+            newest_s=written,
+            is_complete=any(file.path in recipe.configs for file in checkpoint.files),
+            config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
+            metrics=_named_metrics(found.facts),
+            last_step=max((step for step in steps if isinstance(step, int)), default=None),
+            references=references.get(checkpoint.path, ()),
+            resumed_from=named_in_config(found, _RESUME_KEYS),
+        )
+    return seen
+
+
+def _named_metrics(facts: Sequence[Fact]) -> tuple[NamedMetric, ...]:
+    """Return the metrics in file names, sorted, each with the epoch that the same name tells."""
+    epochs = {
+        (fact.source, fact.reader): fact.value
+        for fact in facts
+        if fact.kind is FactKind.COUNT and fact.key == "epoch" and isinstance(fact.value, int)
+    }
+    found = {
+        NamedMetric(fact.key, fact.value, epochs.get((fact.source, fact.reader)))
+        for fact in facts
+        if fact.kind is FactKind.METRIC and isinstance(fact.value, str) and _NUMBER.fullmatch(fact.value)
+    }
+    return tuple(sorted(found, key=lambda one: (one.key, one.text, -1 if one.epoch is None else one.epoch)))

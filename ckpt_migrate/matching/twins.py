@@ -1,0 +1,304 @@
+"""Twins: how often a run has another beside it that would explain a directory as well, and may be gone.
+
+A ghost of run j is a run that is gone from the store, but was launched beside j, left the directory in question, and
+looks like j in all that the directory shows; j itself left no directory. How often that happens is counted among the
+runs that are still there: how many are launched together, and how often two that were look alike.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.model import exp2
+from ckpt_migrate.matching.mtimes import end_density
+from ckpt_migrate.matching.params import difference_log2
+from ckpt_migrate.matching.stamps import stamp_density, start_density
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.matching.clock import FittedClock
+    from ckpt_migrate.matching.model import Score, Seen, World
+    from ckpt_migrate.matching.strata import Strata
+    from ckpt_migrate.tracking.records import Run
+
+WINDOW_SCALES = 6.0
+"""Siblings are counted within so many widths of the lag's distribution: further ones cannot be mistaken."""
+SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 5.0, 120.0
+PARTNER_STEPS = (1, 2, 4, 7, 11)
+"""A run is compared with the siblings so many starts before and after it: near ones and far ones of a sweep."""
+MOST_LOCAL, MOST_PAIRS = 64, 256
+"""Pairs looked at in one launch, and in one experiment: enough for a rate, bounded in a burst of launches."""
+PRIOR_TWINS, PRIOR_RUNS = 0.1, 2.5
+"""Among public projects 4 % of the runs, on the mean, have another started within a second; in most none has."""
+PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
+"""Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
+GLOBAL_WORTH = 4.0
+"""How many pairs of its own launch the rate of the whole experiment is worth."""
+SAME_END, SAME_METRIC = 0.2, 0.2
+"""Chance that siblings with the same params end together, and that they log the same value (fixed seeds)."""
+OTHER_METRIC = 0.01
+"""Chance that a sibling whose last value differs logged the value in the file's name all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two runs launched together, the second seen from the first.
+
+    Attributes:
+        apart_s: Start of the second minus start of the first, seconds.
+        ends_apart_s: End of the second minus end of the first, seconds; None when an end is not recorded.
+        differing: Keys of configs in which they differ.
+        is_same_metric: Whether their last values of the metrics in question are equal; None when not known.
+        weight: Chance that the second has a directory here.
+    """
+
+    apart_s: float
+    ends_apart_s: float | None
+    differing: frozenset[str]
+    is_same_metric: bool | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """What is known of siblings.
+
+    Attributes:
+        window_s: Half-width of the window of a launch, seconds.
+        pairs: Pairs by the experiment of the first, a sample.
+        local: Pairs by launch, a sample.
+        launches: The launch of each run, by run id.
+        siblings: How many runs that may have a directory were launched with each run.
+        lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
+    """
+
+    window_s: float
+    pairs: Mapping[str, Sequence[Pair]]
+    local: Mapping[int, Sequence[Pair]]
+    launches: Mapping[str, int]
+    siblings: Mapping[str, float]
+    lone: Mapping[str, float]
+    _alike: dict[tuple[str | int, frozenset[str] | None, frozenset[str]], tuple[Pair, ...]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def alike(self, place: str | int, keys: frozenset[str] | None, allowed: frozenset[str]) -> tuple[Pair, ...]:
+        """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
+        known = self._alike.get((place, keys, allowed))
+        if known is None:
+            found = self.pairs.get(place, ()) if isinstance(place, str) else self.local.get(place, ())
+            known = tuple(
+                pair for pair in found if not ((pair.differing if keys is None else pair.differing & keys) - allowed)
+            )
+            self._alike[place, keys, allowed] = known
+        return known
+
+
+NO_TWINS = Twins(SHORTEST_WINDOW_S, {}, {}, {}, {}, {})
+"""What is known before anything has been counted."""
+
+
+def launch_window(clocks: Iterable[FittedClock]) -> float:
+    """Return the half-width of the window within which runs may be mistaken for each other by start, seconds."""
+    widest = max((phase.scale_s for clock in clocks for phase in clock.phases), default=0.0)
+    return min(max(SHORTEST_WINDOW_S, WINDOW_SCALES * widest), LONGEST_WINDOW_S)
+
+
+def gone_siblings(twins: Twins, run: Run, gone_share: float) -> float:
+    """Return the expected number of siblings of a run that are gone and may have left a directory here."""
+    beside = twins.siblings.get(run.run_id, 0.0)
+    if beside >= PRIOR_ALIKE:
+        return beside * gone_share / (1 - gone_share)
+    return twins.lone.get(run.experiment_id, PRIOR_TWINS / PRIOR_RUNS)
+
+
+def likeness(one: Score, seen: Seen, run: Run, world: World) -> float:
+    """Return how much better a sibling of a run explains a directory, on average, than the run itself does.
+
+    The average over pairs of siblings of the product, over families, of the likelihood with the second in the place
+    of the first: by its start, its end, and the metric. Pairs of the run's own launch count first, then those of the
+    experiment; the uniform distribution over the launch window stands in where there are none.
+    """
+    twins = world.twins
+    keys = frozenset(one.comparison.agreeing + one.comparison.differing)
+    allowed = frozenset(one.comparison.differing)
+    launch = twins.launches.get(run.run_id, -1)
+    everywhere, here = twins.pairs.get(run.experiment_id, ()), twins.local.get(launch, ())
+    alike_everywhere = twins.alike(run.experiment_id, keys, allowed)
+    alike_here = twins.alike(launch, keys, allowed)
+    agreeing = 1.0
+    if keys:
+        overall = (_weight(alike_everywhere) + PRIOR_ALIKE) / (_weight(everywhere) + PRIOR_PAIRS)
+        agreeing = (_weight(alike_here) + GLOBAL_WORTH * overall) / (_weight(here) + GLOBAL_WORTH)
+    kernel = _Kernel(one, seen, run, world)
+    total, count = kernel.prior(), 1.0
+    for pair in alike_here if len(alike_here) >= GLOBAL_WORTH else (*alike_here, *alike_everywhere):
+        total += pair.weight * kernel.ratio(pair)
+        count += pair.weight
+    return agreeing * total / count / exp2(difference_log2(one.comparison, world))
+
+
+def ghost_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float) -> float:
+    """Return the odds of a ghost twin of a run against the run itself, where the run has a directory beside.
+
+    A ghost needs a sibling of the run that is gone and looks as the directory does; where the run has no directory
+    beside, it needs that too (`Strata.unmade_odds`). Whatever names the run speaks against all ghosts.
+
+    Args:
+        one: The pair's score.
+        seen: The checkpoint.
+        run: The run.
+        world: The shared facts.
+        gone_share: Share of runs that are gone from the store, below 1.
+    """
+    named = exp2(-max(one.reference, 0.0) - max(one.content, 0.0) - max(one.resume, 0.0))
+    return gone_siblings(world.twins, run, gone_share) * likeness(one, seen, run, world) * named
+
+
+def _weight(pairs: Iterable[Pair]) -> float:
+    return sum(pair.weight for pair in pairs)
+
+
+class _Kernel:
+    """The likelihood of a directory with a sibling in the place of its run, over that with the run."""
+
+    def __init__(self, one: Score, seen: Seen, run: Run, world: World) -> None:
+        self._seen, self._world, self._metrics = seen, world, one.metrics
+        self._start_s = None if run.start_utc_ms is None else run.start_utc_ms / 1000
+        self._end_s = None if run.end_utc_ms is None else run.end_utc_ms / 1000
+        self._stamp = stamp_density(seen, run)
+        self._end = 0.0
+        if one.mtime and self._start_s is not None and self._end_s is not None:
+            self._end = end_density(seen, self._start_s, self._end_s, world)
+
+    def prior(self) -> float:
+        """Return the ratio for a sibling of which nothing is known but that it was launched within the window."""
+        ratio = 1.0
+        if self._stamp and self._seen.readings and self._start_s is not None:
+            window_s = self._world.twins.window_s
+            edges = (start_density(self._seen, self._start_s + sign * window_s) for sign in (-1, 1))
+            within = any(abs(one.lag_to(self._start_s)) <= window_s for one in self._seen.readings)
+            ratio *= (1 / (2 * window_s) if within else max(edges)) / self._stamp
+        if self._end:
+            ratio *= SAME_END
+        if self._metrics:
+            ratio *= SAME_METRIC if self._metrics > 0 else exp2(-self._metrics)
+        return ratio
+
+    def ratio(self, pair: Pair) -> float:
+        """Return the ratio for a sibling that lies to the run as the second of a pair to the first."""
+        ratio = 1.0
+        if self._stamp and self._seen.readings and self._start_s is not None:
+            ratio *= start_density(self._seen, self._start_s + pair.apart_s) / self._stamp
+        if self._end and self._start_s is not None and self._end_s is not None:
+            if pair.ends_apart_s is None:
+                ratio *= SAME_END
+            else:
+                end_s = self._end_s + pair.ends_apart_s
+                ratio *= end_density(self._seen, self._start_s + pair.apart_s, end_s, self._world) / self._end
+        if self._metrics > 0:
+            known = {True: 1.0, False: OTHER_METRIC, None: SAME_METRIC}
+            ratio *= known[pair.is_same_metric]
+        elif self._metrics < 0:
+            ratio *= exp2(-self._metrics)
+        return ratio
+
+
+def count_twins(
+    runs: Iterable[Run],
+    signs: Mapping[str, frozenset[tuple[str, str]]],
+    values: Mapping[str, tuple[float, ...]],
+    strata: Strata,
+    window_s: float,
+) -> Twins:
+    """Look at runs launched together.
+
+    Args:
+        runs: All runs.
+        signs: Keys of configs with the values that each run logged, by run id; empty where it logged none.
+        values: Last values of the metrics in question, rounded as in file names, by run id.
+        strata: How often each kind of run has a directory.
+        window_s: Half-width of the window of a launch, seconds.
+    """
+    timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
+    starts = [start for start, _, _ in timed]
+    highest = max((strata.rate(run_id) for _, run_id, _ in timed), default=1.0)
+    weights = [strata.rate(run_id) / highest for _, run_id, _ in timed]
+    sums = [0.0]
+    for weight in weights:
+        sums.append(sums[-1] + weight)
+    launches: dict[str, int] = {}
+    siblings: dict[str, float] = {}
+    pairs: defaultdict[str, list[Pair]] = defaultdict(list)
+    local: defaultdict[int, list[Pair]] = defaultdict(list)
+    launch = 0
+    for i, (start, run_id, run) in enumerate(timed):
+        if i and start - starts[i - 1] > window_s:
+            launch += 1
+        launches[run_id] = launch
+        low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
+        siblings[run_id] = sums[high] - sums[low] - weights[i]
+        for k in (i + sign * step for step in PARTNER_STEPS for sign in (-1, 1)):
+            if low <= k < high and bool(signs[run_id]) == bool(signs[timed[k][1]]):
+                pair = _pair(run, timed[k][2], signs, values, weights[k])
+                pairs[run.experiment_id].append(pair)
+                local[launch].append(pair)
+    return Twins(
+        window_s,
+        {experiment: _evenly(found, MOST_PAIRS) for experiment, found in pairs.items()},
+        {number: _evenly(found, MOST_LOCAL) for number, found in local.items()},
+        launches,
+        siblings,
+        {},
+    )
+
+
+def _pair(
+    first: Run,
+    second: Run,
+    signs: Mapping[str, frozenset[tuple[str, str]]],
+    values: Mapping[str, tuple[float, ...]],
+    weight: float,
+) -> Pair:
+    ends = None
+    if first.end_utc_ms is not None and second.end_utc_ms is not None:
+        ends = (second.end_utc_ms - first.end_utc_ms) / 1000
+    one, other = values.get(first.run_id, ()), values.get(second.run_id, ())
+    return Pair(
+        ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
+        ends,
+        frozenset(key for key, _ in signs[first.run_id] ^ signs[second.run_id]),
+        one == other if one and other else None,
+        weight,
+    )
+
+
+def _evenly(pairs: Sequence[Pair], most: int) -> tuple[Pair, ...]:
+    count = min(len(pairs), most)
+    return tuple(pairs[i * len(pairs) // count] for i in range(count))
+
+
+def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float) -> dict[str, float]:
+    """Return, by experiment, how many siblings, all gone, a run that stands alone is expected to have had.
+
+    A visible group of m is what is left of about n = m / (1 - g) when a share g is gone. For each such group there
+    are P(1 left of n) / P(2 or more left of n) groups of which one run is left; it has lost n - 1 siblings.
+    """
+    lost: defaultdict[str, float] = defaultdict(float)
+    alone: defaultdict[str, int] = defaultdict(int)
+    for run in runs:
+        visible = 1 + twins.siblings.get(run.run_id, 0.0)
+        if visible < 1 + PRIOR_ALIKE:
+            alone[run.experiment_id] += 1
+            continue
+        size = max(2, round(visible / (1 - gone_share)))
+        one_left = size * (1 - gone_share) * gone_share ** (size - 1)
+        more_left = max(1 - one_left - gone_share**size, 1e-9)
+        lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
+    gone_odds = gone_share / (1 - gone_share)
+    experiments = alone.keys() | lost.keys()
+    return {each: (lost[each] + PRIOR_TWINS * gone_odds) / (alone[each] + PRIOR_RUNS) for each in sorted(experiments)}
