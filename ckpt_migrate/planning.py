@@ -37,6 +37,7 @@ class Planned:
         expected_wrong: Expected number of wrong renames in it, by its own stated confidences.
         warnings: What was malformed in the stores and passed over.
         problems: Path and cause of directories that could not be listed.
+        run_total: How many runs the stores have.
     """
 
     plan: Plan
@@ -44,6 +45,7 @@ class Planned:
     expected_wrong: float
     warnings: tuple[StoreWarning, ...]
     problems: tuple[tuple[str, str], ...]
+    run_total: int
 
 
 def make_plan(
@@ -85,11 +87,11 @@ def make_plan(
             with_linked=with_linked,
         )
         plan = build_plan(given, store)
-        warnings = tuple(store.warnings)
+        run_total, warnings = len(store.runs()), tuple(store.warnings)
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    return Planned(plan, text, matching.expected_wrong, warnings, found.problems)
+    return Planned(plan, text, matching.expected_wrong, warnings, found.problems, run_total)
 
 
 def _only_absolute(roots: Sequence[str]) -> frozenset[str]:

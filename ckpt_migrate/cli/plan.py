@@ -79,6 +79,8 @@ def command(
         output.say(f"Warning: {warning.where}: {warning.what}")
     if len(planned.warnings) > MOST_WARNINGS:
         output.say(f"Warning: and {len(planned.warnings) - MOST_WARNINGS} more things in the store were passed over.")
+    if planned.run_total == 0:
+        output.say("Warning: the store has no runs, so no directory can be matched. Is it the right store?")
     for where, what in planned.problems:
         output.say(f"Warning: {where}: {what}")
     output.say_links(plan)
@@ -93,10 +95,14 @@ def command(
 
 def _say_what_was_planned(planned: Planned, path: str) -> None:
     plan = planned.plan
-    output.echo(clock_words(plan.clock))
+    if any(plan.summary["status"].values()):
+        output.echo(clock_words(plan.clock))
     output.echo(summary_line(plan))
     if plan.summary["action"]["rename"]:
         output.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+    if not plan.entries:
+        output.echo(f"\nThe plan is in {path}; there is nothing to do.")
+        return
     shown = shlex.quote(path)
     output.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
     output.echo(f"  ckpt-migrate show {shown}")

@@ -36,6 +36,8 @@ def summary_line(plan: Plan) -> str:
     """
     actions = [entry.action for entry in plan.entries]
     decide = sum(1 for entry in plan.entries if symbol(entry) in "?!")
+    if not any(plan.summary["status"].values()):
+        return "No changes: no checkpoint directories were found below the roots."
     linked = plan.summary["status"]["linked"]
     unchanged = linked - sum(1 for entry in plan.entries if entry.action is Action.REPAIR)
     renames, repairs = actions.count(Action.RENAME), actions.count(Action.REPAIR)

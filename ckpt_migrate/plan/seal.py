@@ -1,9 +1,9 @@
 """Seals: short digests by which a reader of a plan sees which field a person has edited, and whether any was.
 
 A seal begins with eight hexadecimal digits over all fields together, which settle the usual case at once; then come
-four for each field, in the order of the field names given, and four over the seal itself. Seals are over values, so that a plan may be written anew
-by any YAML tool. The checksum on a plan's last line is over its bytes: it tells whether the file is exactly as it was
-written and may be written over. Both guard against slips, not against forgers.
+four for each field, in the order of the field names given, and four over the seal itself. Seals are over values, so
+that a plan may be written anew by any YAML tool. The checksum on a plan's last line is over its bytes: it tells
+whether the file is exactly as it was written and may be written over. Both guard against slips, not against forgers.
 """
 
 from __future__ import annotations

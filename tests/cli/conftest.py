@@ -28,9 +28,6 @@ class Ended:
         return json.loads(self.out)
 
 
-Shell = "Callable[..., Ended]"
-
-
 @pytest.fixture
 def ckpt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
     """Run a command in this process; there is no terminal."""
