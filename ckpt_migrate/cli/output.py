@@ -77,7 +77,9 @@ def echo(text: str = "", *, nl: bool = True) -> None:
 
 def echo_lines(lines: Iterable[str]) -> None:
     """Print lines whose parts come from names and may hold anything: a newline in one makes no line of its own."""
-    echo("\n".join(printable(line) for line in lines))
+    text = "\n".join(printable(line) for line in lines)
+    if text:
+        echo(text)
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

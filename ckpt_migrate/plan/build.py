@@ -174,7 +174,7 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
     if (reason := _why_busy(checkpoint, given)) is not None:
         return replace(entry, status=Status.BUSY, reason=reason)
     if run.is_deleted:
-        return replace(entry, reason="its run is deleted in MLflow; restore the run, or set action: rename")
+        return replace(entry, reason="its run is deleted in MLflow: restore it there, or change the action to rename")
     return replace(entry, action=Action.RENAME)
 
 

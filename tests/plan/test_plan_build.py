@@ -52,7 +52,7 @@ def test_every_kind_of_directory_gets_its_entry(project: Project) -> None:
         training = project.training(number)
         assert entries[number].run_id == training.run_id
         assert entries[number].target == f"checkpoints/phase2/{training.target}"
-    assert entries[2].reason == "its run is deleted in MLflow; restore the run, or set action: rename"
+    assert entries[2].reason == "its run is deleted in MLflow: restore it there, or change the action to rename"
     assert (entries[0].reason, entries[4].run_id, entries[4].target) == (None, None, None)
     assert "MLFLOW_RUN_ID.txt is missing" in (entries[6].reason or "")
     assert plan.summary["status"] == {
