@@ -1,7 +1,7 @@
 """Overlap: many small reads on threads where the file system makes them wait, one after the other where not.
 
 On a network file system each open takes a round trip, and eight at a time take an eighth of the time. On a local disk
-with a warm cache threads only fight for the interpreter, and cost a third more. Which of both it is shows in the
+with a warm cache threads only fight for the interpreter, and cost a tenth more. Which of both it is shows in the
 first reads: the time they took against the time the processor worked on them. The results and their order are the
 same either way.
 """

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
+from ckpt_migrate import overlap
 from ckpt_migrate.overlap import PROBED, THREADS, map_in_order
 
 COUNT = PROBED + 40
 
 
-def test_work_stays_on_one_thread() -> None:
+def set_clock(monkeypatch: pytest.MonkeyPatch, *, worked_share: float) -> None:
+    """Let the processor seem to work for a share of all time; a loaded machine would decide otherwise."""
+    ticks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks), thread_time=lambda: next(ticks) * worked_share)
+    monkeypatch.setattr(overlap, "time", clock)
+
+
+def test_work_stays_on_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Threads would only fight for the interpreter."""
+    set_clock(monkeypatch, worked_share=0.9)
     used: set[int] = set()
 
     def work(item: int) -> int:
         used.add(threading.get_ident())
-        return sum(range(20_000)) * 0 + item
+        return item
 
     assert list(map_in_order(work, range(COUNT))) == list(range(COUNT))
     assert used == {threading.get_ident()}
 
 
-def test_waiting_is_shared_among_threads() -> None:
+def test_waiting_is_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the order of the items, whichever is done first."""
+    set_clock(monkeypatch, worked_share=0.1)
     used: set[int] = set()
 
     def wait(item: int) -> int:
@@ -43,8 +55,9 @@ def test_few_items_need_no_threads(count: int) -> None:
     assert list(map_in_order(str, range(count))) == [str(i) for i in range(count)]
 
 
-def test_an_error_ends_it_and_leaves_no_thread_behind() -> None:
+def test_an_error_ends_it_and_leaves_no_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor does a consumer that stops, as on an interrupt."""
+    set_clock(monkeypatch, worked_share=0.1)
 
     def wait(item: int) -> int:
         time.sleep(0.001)
