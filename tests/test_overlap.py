@@ -18,8 +18,8 @@ COUNT = PROBED + 40
 
 def set_clock(monkeypatch: pytest.MonkeyPatch, *, worked_share: float) -> None:
     """Let the processor seem to work for a share of all time; a loaded machine would decide otherwise."""
-    ticks = itertools.count()
-    clock = SimpleNamespace(perf_counter=lambda: next(ticks), thread_time=lambda: next(ticks) * worked_share)
+    taken, worked = itertools.count(), itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(taken), thread_time=lambda: next(worked) * worked_share)
     monkeypatch.setattr(overlap, "time", clock)
 
 
