@@ -11,6 +11,7 @@ from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.tracking import meta_yaml
 from ckpt_migrate.tracking.key_files import read_bounded
 from ckpt_migrate.tracking.passed_over import printable
+from ckpt_migrate.tracking.run_folder import META
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.tracking.passed_over import PassedOver
 
 TRASH = ".trash"
-META = "meta.yaml"
 _REGISTRY = "models"
 
 

@@ -12,16 +12,14 @@ import time
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from ckpt_migrate.naming import is_run_id
-from ckpt_migrate.tracking import meta_yaml
 from ckpt_migrate.tracking.artifacts import ArtifactPlaces, list_artifacts
-from ckpt_migrate.tracking.experiment_folder import META, experiments_of, list_folder
-from ckpt_migrate.tracking.key_files import read_bounded
+from ckpt_migrate.tracking.experiment_folder import experiments_of, list_folder
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.preference import preference
-from ckpt_migrate.tracking.processes import map_batches, usable_processors
+from ckpt_migrate.tracking.processes import map_batches
 from ckpt_migrate.tracking.records import Mention, Run
-from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG, status_name, utc_ms
-from ckpt_migrate.tracking.run_folder import MAX_VALUE_BYTES, RunFolder, unpack
+from ckpt_migrate.tracking.run_fields import status_name, utc_ms
+from ckpt_migrate.tracking.run_folder import META, RunFolder, read_head, unpack
 from ckpt_migrate.tracking.uri import mask_credentials
 
 if TYPE_CHECKING:
@@ -30,13 +28,13 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.tracking.experiment_folder import Experiment
     from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, RunDetails, StoreWarning
-    from ckpt_migrate.tracking.run_folder import PackedDetails
+    from ckpt_migrate.tracking.run_folder import Head, PackedDetails
 
-_RUN_FOLDERS = ("params", "metrics", "tags")
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})  # in an experiment's folder, beside the runs
-_BATCH = 250  # runs read at once by one process
+_BATCH = 100  # runs read at once by one process
 _REWRITE_S = 0.2  # far longer than rewriting a meta.yaml takes
 
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 _Warnings: TypeAlias = "list[tuple[str, str]]"
 
@@ -55,7 +53,6 @@ class FileRunStore:
         self._passed_over = PassedOver()
         self._runs: dict[str, Run] | None = None
         self._folders: dict[str, RunFolder] = {}
-        self._malformed: list[tuple[Experiment, str]] = []
 
     @property
     def uri(self) -> str:
@@ -128,111 +125,86 @@ class FileRunStore:
 
     def _read_runs(self) -> Mapping[str, Run]:
         if self._runs is None:
+            candidates = [
+                (experiment, name)
+                for experiment in experiments_of(self._folder, self._passed_over)
+                for name in self._run_names(experiment)
+            ]
             found: dict[str, tuple[Run, RunFolder]] = {}
-            for experiment in experiments_of(self._folder, self._passed_over):
-                for run, folder in self._runs_of(experiment):
-                    self._keep_better(found, run, folder)
-            if self._malformed:
+            problems = self._read_heads(candidates, found)
+            if problems:
                 # MLflow empties a meta.yaml before it writes it anew: what was empty a moment ago may be whole.
                 time.sleep(_REWRITE_S)
-                for experiment, name in self._malformed:
-                    read = self._read_run(experiment, name, is_last_try=True)
-                    if read is not None:
-                        self._keep_better(found, *read)
+                problems = self._read_heads(list(problems), found)
+            for (experiment, name), problem in problems.items():
+                self._passed_over.add(f"{experiment.folder}/{name}", problem)
             self._folders = {run_id: folder for run_id, (_, folder) in found.items()}
             self._runs = {run_id: found[run_id][0] for run_id in sorted(found)}
         return self._runs
 
-    def _keep_better(self, found: dict[str, tuple[Run, RunFolder]], run: Run, folder: RunFolder) -> None:
-        other = found.get(run.run_id)
-        if other is not None:
-            self._passed_over.add(folder.path, "this run lies in the store twice; the better one counts")
-        if other is None or preference(run) > preference(other[0]):
-            found[run.run_id] = (run, folder)
-
-    def _read(
-        self,
-        read: Callable[[Sequence[RunFolder]], tuple[list[_Result], _Warnings]],
-        folders: Sequence[RunFolder],
-    ) -> Iterator[_Result]:
-        """Yield what `read` finds in each folder, in order, noting what it passed over."""
-        batches = [folders[start : start + _BATCH] for start in range(0, len(folders), _BATCH)]
-        for results, warnings in map_batches(read, batches, usable_processors()):
-            for where, what in warnings:
-                self._passed_over.add(where, what)
-            yield from results
-
-    def _runs_of(self, experiment: Experiment) -> Iterator[tuple[Run, RunFolder]]:
+    def _run_names(self, experiment: Experiment) -> Iterator[str]:
         for name in list_folder(experiment.folder):
             if is_run_id(name):
-                read = self._read_run(experiment, name)
-                if read is not None:
-                    yield read
-            elif name not in _RESERVED:
-                self._check_other(experiment.folder, name)
+                yield name
+            elif name not in _RESERVED and os.path.isfile(os.path.join(experiment.folder, name, META)):
+                what = f"holds a {META}, but its name is no run id"
+                self._passed_over.add(os.path.join(experiment.folder, name), what)
 
-    def _read_run(
-        self, experiment: Experiment, name: str, *, is_last_try: bool = False
-    ) -> tuple[Run, RunFolder] | None:
-        """Return a run; note, or on a first try keep for later, one that is malformed."""
-        path = f"{experiment.folder}/{name}"
-        try:
-            fields = meta_yaml.parse_meta(read_bounded(f"{path}/{META}", meta_yaml.MAX_BYTES))
-        except NotADirectoryError:
-            return None
-        except FileNotFoundError:
-            # Artifacts alone belong to a run in a database whose artifacts lie here.
-            if any(os.path.isdir(os.path.join(path, kind)) for kind in _RUN_FOLDERS):
-                self._passed_over.add(path, "a run without meta.yaml")
-            return None
-        except meta_yaml.MetaError as error:
-            if is_last_try:
-                self._passed_over.add(f"{path}/{META}", str(error))
-            else:
-                self._malformed.append((experiment, name))
-            return None
-        except OSError as error:
-            self._passed_over.add(f"{path}/{META}", f"cannot be read ({error.strerror or error})")
-            return None
-        run = self._run(fields, name, experiment)
-        is_0x = "run_id" not in fields and "lifecycle_stage" not in fields
-        return None if run is None else (run, RunFolder(experiment.folder, name, is_0x))
+    def _read_heads(
+        self, candidates: Sequence[tuple[Experiment, str]], found: dict[str, tuple[Run, RunFolder]]
+    ) -> dict[tuple[Experiment, str], str]:
+        """Read runs into `found`, of two with one id the better; return those with a problem, and which."""
 
-    def _check_other(self, folder: str, name: str) -> None:
-        """Note a folder that holds a run's meta.yaml under a name that is no run id."""
-        path = os.path.join(folder, name, META)
-        if os.path.isfile(path):
-            self._passed_over.add(os.path.dirname(path), "holds a meta.yaml, but its name is no run id")
+        def read(batch: Sequence[tuple[Experiment, str]]) -> tuple[list[Head], _Warnings]:
+            return [read_head(f"{experiment.folder}/{name}") for experiment, name in batch], []
+
+        problems = {}
+        for (experiment, name), (fields, problem) in zip(candidates, self._read(read, candidates), strict=True):
+            if problem is not None:
+                problems[experiment, name] = problem
+            run = None if fields is None else self._run(fields, name, experiment)
+            if fields is None or run is None:
+                continue
+            folder = RunFolder(experiment.folder, name, "run_id" not in fields and "lifecycle_stage" not in fields)
+            if name in found:
+                self._passed_over.add(folder.path, "this run lies in the store twice; the better one counts")
+            if name not in found or preference(run) > preference(found[name][0]):
+                found[name] = (run, folder)
+        return problems
 
     def _run(self, fields: dict[str, str | None], run_id: str, experiment: Experiment) -> Run | None:
         path = f"{experiment.folder}/{run_id}"
         named = fields.get("run_id") or fields.get("run_uuid")
         if named != run_id:
             said = "names no run" if named is None else f"names another run, {named}"
-            self._passed_over.add(f"{path}/{META}", said)
+            self._passed_over.add(path, f"{META} {said}")
             return None
         if fields.get("experiment_id") not in (None, experiment.experiment_id):
-            self._passed_over.add(path, f"its meta.yaml says experiment {fields['experiment_id']}")
-        for key in ("start_time", "end_time"):
-            if fields.get(key) is not None and utc_ms(fields[key]) is None:
-                self._passed_over.add(f"{path}/{META}", f"{key} is no time: {fields[key]}")
-        artifact_uri = fields.get("artifact_uri")
+            self._passed_over.add(path, f"{META} says experiment {fields['experiment_id']}")
+        start, end, artifact_uri = (fields.get(key) for key in ("start_time", "end_time", "artifact_uri"))
+        start_utc_ms, end_utc_ms = utc_ms(start), utc_ms(end)
+        for key, text, time_ms in (("start_time", start, start_utc_ms), ("end_time", end, end_utc_ms)):
+            if text is not None and time_ms is None:
+                self._passed_over.add(path, f"{key} is no time: {text:.80}")
         return Run(
             run_id=run_id,
-            name=fields.get("run_name") or fields.get("name") or self._run_name_tag(path),
+            name=fields.get("run_name") or fields.get("name") or "",
             experiment_id=experiment.experiment_id,
             experiment=experiment.name,
             status=status_name(fields.get("status")),
             is_deleted=experiment.is_deleted or fields.get("lifecycle_stage") == "deleted",
-            start_utc_ms=utc_ms(fields.get("start_time")),
-            end_utc_ms=utc_ms(fields.get("end_time")),
+            start_utc_ms=start_utc_ms,
+            end_utc_ms=end_utc_ms,
             artifact_uri=None if artifact_uri is None else mask_credentials(artifact_uri),
             store=self._uri,
         )
 
-    def _run_name_tag(self, path: str) -> str:
-        try:
-            data = read_bounded(f"{path}/tags/{RUN_NAME_TAG}", MAX_VALUE_BYTES)
-        except OSError:
-            return ""
-        return data.decode("utf-8", "replace")
+    def _read(
+        self, read: Callable[[Sequence[_Item]], tuple[list[_Result], _Warnings]], items: Sequence[_Item]
+    ) -> Iterator[_Result]:
+        """Yield what `read` finds for each item, in order, noting what it passed over."""
+        batches = [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+        for results, warnings in map_batches(read, batches):
+            for where, what in warnings:
+                self._passed_over.add(where, what)
+            yield from results

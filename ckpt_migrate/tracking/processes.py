@@ -1,7 +1,7 @@
-"""Work on many small files, spread over the processors by forking.
+"""Work on many small files, spread over processes by forking.
 
-Reading a file store is system calls and parsing in equal parts, half a million of them for 10,000 runs; threads
-would take turns. A forked process has everything in memory already and sends back plain containers only.
+Reading a file store of 10,000 runs is half a million system calls, and as much parsing; threads would take turns. A
+forked process has everything in memory already and sends back plain containers only.
 """
 
 from __future__ import annotations
@@ -18,21 +18,17 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
+PROCESSES = 8
+"""How many are forked, however few processors there are: on a cold disk most of the time is waiting for it, and it
+answers several at once; on a warm one, more processes than processors cost nothing that was measurable."""
 MIN_BATCHES = 8
 """Below so many batches, starting processes costs more than it saves."""
-MAX_PROCESSES = 8
-"""More would wait for the disk and for the process that collects."""
 
 _SIZE_BYTES = 8
 
 
-def usable_processors() -> int:
-    """Return on how many processors this process may run, at most `MAX_PROCESSES`."""
-    return min(MAX_PROCESSES, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1)
-
-
 def map_batches(
-    work: Callable[[Sequence[Item]], Any], batches: Sequence[Sequence[Item]], processes: int
+    work: Callable[[Sequence[Item]], Any], batches: Sequence[Sequence[Item]], processes: int = PROCESSES
 ) -> Iterator[Any]:
     """Yield `work(batch)` for every batch, in order.
 
@@ -41,9 +37,9 @@ def map_batches(
     Args:
         work: A function without side effects; what it returns consists of built-in containers and scalars.
         batches: The items.
-        processes: How many to fork at most; with 1, or few batches, all is done here.
+        processes: How many to fork; with few batches, or where forking is unknown, all is done here.
     """
-    if processes <= 1 or len(batches) < MIN_BATCHES:
+    if len(batches) < MIN_BATCHES or not hasattr(os, "fork"):
         yield from map(work, batches)
         return
     children = [_fork(work, batches[first::processes]) for first in range(processes)]

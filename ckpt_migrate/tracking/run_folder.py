@@ -1,14 +1,19 @@
-"""What lies in one run's folder of a file store: params, tags and metrics."""
+"""What lies in one run's folder of a file store: its meta.yaml, params, tags and metrics."""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ckpt_migrate.tracking.key_files import read_keys
+from ckpt_migrate.tracking.key_files import read_bounded, read_keys
+from ckpt_migrate.tracking.meta_yaml import MAX_BYTES as MAX_META_BYTES
+from ckpt_migrate.tracking.meta_yaml import MetaError, parse_meta
 from ckpt_migrate.tracking.metric_lines import all_points, last_point
 from ckpt_migrate.tracking.records import MetricPoint, RunDetails
+from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,6 +28,11 @@ MAX_METRIC_BYTES = 256 << 20
 PackedDetails: TypeAlias = "tuple[dict[str, str], dict[str, str], dict[str, tuple[float, int, int]]]"
 """Params, tags and last points as plain containers, which pass from process to process at little cost."""
 
+Head: TypeAlias = "tuple[dict[str, str | None] | None, str | None]"
+"""The fields of a run's meta.yaml, or why there are none; neither where the folder is no run's."""
+
+META = "meta.yaml"
+_KINDS = ("params", "metrics", "tags")
 _SHORT_VALUE = 64
 
 
@@ -92,6 +102,26 @@ class RunFolder:
             if points:
                 found[key] = points
         return found
+
+
+def read_head(folder: str) -> Head:
+    """Read the meta.yaml of a folder that is named like a run; a name that stands in the tag alone is put in."""
+    try:
+        fields = parse_meta(read_bounded(f"{folder}/{META}", MAX_META_BYTES))
+    except NotADirectoryError:
+        return None, None
+    except FileNotFoundError:
+        # A folder of artifacts alone belongs to a run in a database whose artifacts lie here.
+        is_run = any(os.path.isdir(f"{folder}/{kind}") for kind in _KINDS)
+        return None, f"a run without {META}" if is_run else None
+    except MetaError as error:
+        return None, f"{META}: {error}"
+    except OSError as error:
+        return None, f"{META} cannot be read ({error.strerror or error})"
+    if not (fields.get("run_name") or fields.get("name")):
+        with contextlib.suppress(OSError, UnicodeError):
+            fields["run_name"] = read_bounded(f"{folder}/tags/{RUN_NAME_TAG}", MAX_VALUE_BYTES).decode("utf-8")
+    return fields, None
 
 
 def _note(where: str, malformed: int, passed_over: PassedOver) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckpt_migrate.errors import StoreError, StoreNotFoundError
-from ckpt_migrate.tracking import open_stores
+from ckpt_migrate.tracking import filestore, open_stores
 from ckpt_migrate.tracking.experiment_folder import is_file_store
 from tracking.file_store_maker import META, OTHER, RUN, add_experiment, add_run, write
 
@@ -298,15 +298,14 @@ def test_many_runs_are_read_by_several_processes_alike(store: Path, monkeypatch:
     ids = [f"{number:032x}" for number in range(60)]
     for number, run_id in enumerate(ids):
         add_run(store, run_id, params={"n": str(number), "bad": b"\xff" if number % 7 == 0 else "x"})
-    monkeypatch.setattr("ckpt_migrate.tracking.filestore._BATCH", 5)
     results = []
-    for count in (1, 3):
-        monkeypatch.setattr("ckpt_migrate.tracking.filestore.usable_processors", lambda n=count: n)
+    for batch in (100, 5):  # one batch is read here, twelve are spread
+        monkeypatch.setattr(filestore, "_BATCH", batch)
         reader = opened(store)
-        results.append((reader.details(ids), list(reader.mentions(re.compile("^1"))), reader.warnings))
-        assert [details.params["n"] for details in results[-1][0].values()] == [str(n) for n in range(60)]
+        results.append((reader.runs(), reader.details(ids), list(reader.mentions(re.compile("^1"))), reader.warnings))
+        assert [details.params["n"] for details in results[-1][1].values()] == [str(n) for n in range(60)]
     assert results[0] == results[1]
-    assert len(results[0][2]) == 9
+    assert len(results[0][3]) == 9
 
 
 def test_a_folder_of_something_else_is_no_store(tmp_path: Path) -> None:
@@ -345,7 +344,7 @@ def test_a_meta_yaml_that_is_just_being_rewritten_is_read_again(store: Path) -> 
     timer.start()
     reader = opened(store)
     assert [run.run_id for run in reader.runs()] == [RUN]
-    assert f"{OTHER}/meta.yaml: empty" in warned(reader)
+    assert f"{OTHER}: meta.yaml: empty" in warned(reader)
     assert len(reader.warnings) == 1
     timer.join()
 

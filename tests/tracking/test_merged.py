@@ -71,7 +71,7 @@ def test_warnings_of_every_store_are_kept(tmp_path: Path) -> None:
         add_run(tmp_path / name, "c" * 32, meta="")
     store = open_stores(uris)
     store.runs()
-    assert [warning.where.split("/")[-4] for warning in store.warnings] == ["a", "b"]
+    assert [warning.where.split("/")[-3] for warning in store.warnings] == ["a", "b"]
 
 
 RUNS = st.builds(

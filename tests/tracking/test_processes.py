@@ -24,7 +24,7 @@ def own_children() -> set[int]:
         return {int(pid) for pid in file.read().split()}
 
 
-@pytest.mark.parametrize("processes", [1, 2, 5])
+@pytest.mark.parametrize("processes", [1, 2, 5, 50])
 def test_results_come_in_order(processes: int) -> None:
     assert list(map_batches(sum, BATCHES, processes)) == [sum(batch) for batch in BATCHES]
 
