@@ -201,6 +201,8 @@ def _end(tree: Tree, ending: str, original: dict[str, object], finished: dict[st
             return f"not complete: {result}"
     found = tree.snapshot(with_inodes=False)
     wrong = [key for key in sorted(found.keys() | wanted.keys()) if found.get(key) != wanted.get(key)]
+    if log is None and wrong == [os.path.relpath(tree.root, tree.folder)]:
+        return ""  # the root's own time, killed before it could be put back: the exception named in docs/safety.md
     return "\n".join(f"  {key}: {found.get(key)} instead of {wanted.get(key)}" for key in wrong)
 
 
