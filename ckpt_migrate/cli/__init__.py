@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ckpt_migrate import __version__
-from ckpt_migrate.errors import EXIT_FAILED, EXIT_USAGE, CkptMigrateError
+from ckpt_migrate.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, CkptMigrateError
 
 # Command to (module, one-line help): the list of commands needs none of their modules.
 COMMANDS = {
@@ -84,6 +84,8 @@ def run(arguments: list[str]) -> int:
         result: Any = cli.main(args=arguments, prog_name="ckpt-migrate", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
+    except SystemExit:  # how click ends when nobody reads its help to the end
+        return EXIT_DONE
     except click.exceptions.Abort:
         click.echo("Stopped; nothing more is changed.", err=True)
         return EXIT_FAILED

@@ -31,7 +31,9 @@ NARROWEST = 60
 MOST_PROBLEMS = 1_000
 MOST_LINKS = 20
 # JSON escapes the control characters of ASCII alone; these move a cursor or end a line, too.
-_RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029]")
+_RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+# Turn the direction of what follows, so that a name can look like another one.
+_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
@@ -77,17 +79,17 @@ def echo(text: str = "", *, nl: bool = True) -> None:
 
 def echo_lines(lines: Iterable[str]) -> None:
     """Print lines whose parts come from names and may hold anything: a newline in one makes no line of its own."""
-    text = "\n".join(printable(line) for line in lines)
+    text = "\n".join(shown(line) for line in lines)
     if text:
         echo(text)
 
 
 def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose last column takes what width is left; nothing is cut when standard output is no terminal."""
-    shown = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in [list(header), *shown]) for i in range(len(header) - 1)]
+    cells = [list(header), *([shown(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header) - 1)]
     width = max(shutil.get_terminal_size().columns, NARROWEST) if _is_terminal(sys.stdout) else None
-    for row in [list(header), *shown]:
+    for row in cells:
         line = "  ".join([cell.ljust(size) for cell, size in zip(row, widths, strict=False)] + [row[-1]]).rstrip()
         echo(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
 
@@ -99,9 +101,9 @@ def say(text: str) -> None:
 
 def say_error(error: CkptMigrateError) -> None:
     """Print an error to standard error: what, where, all problems, what to do next."""
-    where = "" if error.where is None else f"{printable(error.where)}: "
+    where = "" if error.where is None else f"{shown(error.where)}: "
     lines = [f"Error: {where}{printable_lines(error.what)}"]
-    lines += [f"  - {printable(problem)}" for problem in error.problems[:MOST_PROBLEMS]]
+    lines += [f"  - {shown(problem)}" for problem in error.problems[:MOST_PROBLEMS]]
     if len(error.problems) > MOST_PROBLEMS:
         lines.append(f"  - and {len(error.problems) - MOST_PROBLEMS:,} more")
     if error.remedy is not None:
@@ -113,8 +115,8 @@ def say_links(plan: Plan) -> None:
     """Print which symbolic links lead nowhere once a plan is applied to standard error."""
     links = plan.dangling_links()
     for link in links[:MOST_LINKS]:
-        shown = f"{printable(link.path)} -> {printable(link.text)}"
-        say(f"Warning: the link {shown} will lead nowhere: the directory is renamed")
+        what = f"{shown(link.path)} -> {shown(link.text)}"
+        say(f"Warning: the link {what} will lead nowhere: the directory is renamed")
     if len(links) > MOST_LINKS:
         say(f"Warning: and {len(links) - MOST_LINKS:,} more such links; the plan lists them all under `links`")
 
@@ -125,11 +127,16 @@ def dangling_links(plan: Plan) -> list[dict[str, str | None]]:
     return [{**link_data(link), "target": targets[link.checkpoint]} for link in plan.dangling_links()]
 
 
+def shown(text: str) -> str:
+    """Return a name for people: what moves a cursor, ends a line or turns the direction of writing is written out."""
+    return _TURNING.sub(lambda match: f"\\u{ord(match[0]):04x}", printable(text))
+
+
 def printable_lines(text: str) -> str:
     """Return text whose lines hold no control characters."""
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
-    return "\n".join(printable(line) for line in text.split("\n"))
+    return "\n".join(shown(line) for line in text.split("\n"))
 
 
 def size(count: int) -> str:

@@ -11,7 +11,6 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.errors import EXIT_UNDECIDED
-from ckpt_migrate.inspection import printable
 from ckpt_migrate.records import State
 
 if TYPE_CHECKING:
@@ -95,7 +94,7 @@ def _print(result: ScanResult) -> None:
             )
         )
     if not rows:
-        output.echo(f"No checkpoint directories below {', '.join(printable(root) for root in result.roots)}.")
+        output.echo(f"No checkpoint directories below {', '.join(output.shown(root) for root in result.roots)}.")
         return
     output.print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
     counts = Counter(checkpoint.state for checkpoint in result.checkpoints)
