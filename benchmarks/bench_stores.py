@@ -4,8 +4,8 @@
     python benchmarks/bench_stores.py --runs 2000
 
 Every figure is the wall time of a new process from its start to the last run read: imports, runs, params, tags and
-last metrics of all runs. Peak memory is the largest resident set of that process or of one that it forked. The readers take turns, so that both
-find the same file cache; the first round warms it and is not counted.
+last metrics of all runs. Peak memory is the largest resident set of that process or of one that it forked. The
+readers take turns, so that both find the same file cache; the first round warms it and is not counted.
 """
 
 from __future__ import annotations

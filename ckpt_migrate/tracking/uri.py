@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -48,12 +48,12 @@ class StoreAddress:
 
     Attributes:
         kind: Which reader it takes.
-        target: The existing path of a folder or SQLite file; the whole URI for the rest. Never shown to users.
+        target: The existing path of a folder or SQLite file; the whole URI, credentials in it, for the rest.
         uri: As the user gave it, credentials masked.
     """
 
     kind: StoreKind
-    target: str
+    target: str = field(repr=False)
     uri: str
 
 
