@@ -9,11 +9,10 @@ import stat
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import __version__, manifest, storage
-from ckpt_migrate.errors import DriftError, ExecutionError, PlanError
+from ckpt_migrate.errors import DriftError, ExecutionError
 from ckpt_migrate.executor import batches, make_group, remaining_groups
 from ckpt_migrate.filestate import AS_CREATED, FileState
 from ckpt_migrate.identity import TEMPORARY_PREFIX, list_files
@@ -21,12 +20,13 @@ from ckpt_migrate.journal import LOG_FORMAT, SUFFIX, Journal
 from ckpt_migrate.listing import fingerprint
 from ckpt_migrate.operations import Change, Phase, WriteFile, order_moves
 from ckpt_migrate.plan.records import Action
-from ckpt_migrate.preflight import Inspected, Preflight, Task, read_manifest
+from ckpt_migrate.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.reconcile import Goal, reconcile
 from ckpt_migrate.records import STATE_DIRECTORY
 from ckpt_migrate.recovery import commands, guard, log_sizes
 from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.task import read_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ class _Apply:
         self.recipe = recipe
         self.progress = progress
         self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
-        self.tasks = _tasks(plan, recipe)
+        self.tasks = read_tasks(plan, recipe)
         self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
         self.inspected: dict[int, Inspected] = {}
         self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
@@ -289,47 +290,3 @@ def _new_state(data: bytes, before: FileState | None, directory: os.stat_result)
     return FileState(
         is_link=False, data=data, mode=mode, uid=AS_CREATED, gid=AS_CREATED, atime_ns=time_ns, mtime_ns=time_ns
     )
-
-
-def _tasks(plan: Plan, recipe: Recipe) -> list[Task]:
-    tasks: list[Task] = []
-    problems: list[str] = []
-    resolve = lru_cache(maxsize=None)(os.path.realpath)
-    for item, entry in enumerate(plan.entries):
-        if entry.action is Action.SKIP:
-            continue
-        run = plan.runs.get(entry.run_id or "")
-        target = plan.absolute(entry.target or "")
-        source = plan.absolute(entry.checkpoint)
-        name = recipe.target.parse(os.path.basename(target))
-        where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
-        if run is None or entry.fingerprint is None or name is None or name.uid != entry.run_id:
-            problems.append(f"{where}: lacks what {entry.action.value} needs (run, fingerprint or a fitting target)")
-        elif os.path.dirname(source) != os.path.dirname(target):
-            problems.append(f"{where}: its target lies in another folder")
-        elif (source == target) is (entry.action is Action.RENAME):
-            problems.append(f"{where}: {entry.action.value} does not fit the target {entry.target}")
-        else:
-            parent = resolve(os.path.dirname(source))
-            tasks.append(
-                Task(
-                    item=item,
-                    label=entry.checkpoint,
-                    root=resolve(plan.absolute(entry.root)),
-                    source=os.path.join(parent, os.path.basename(source)),
-                    target=os.path.join(parent, os.path.basename(target)),
-                    shown_target=target,
-                    name=name,
-                    run=run,
-                    fingerprint=entry.fingerprint,
-                )
-            )
-    if problems:
-        remedy = "Make a new plan; a person may edit only action and run_id."
-        raise PlanError(
-            "entries of the plan cannot be carried out",
-            where=plan.path or None,
-            problems=tuple(problems),
-            remedy=remedy,
-        )
-    return tasks

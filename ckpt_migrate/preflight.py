@@ -19,42 +19,14 @@ from ckpt_migrate.records import STATE_DIRECTORY
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from ckpt_migrate.naming import DirectoryName
-    from ckpt_migrate.plan.records import RunFacts
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.task import Task
 
 _LOG_BYTES_PER_TASK = 4096
 _BYTES_PER_MANIFEST = 8192
 _SPARE_BYTES = 1 << 20
 _SPARE_INODES = 16
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """An entry of a plan that is to be carried out.
-
-    Attributes:
-        item: Its place in the plan, counted from 0.
-        label: Its path as the plan has it.
-        root: Real path of its root.
-        source: Path of the directory, links in its parents resolved.
-        target: Path after the migration, likewise.
-        shown_target: The same as the user names it.
-        name: The target name in its parts.
-        run: What manifests say of the run.
-        fingerprint: Of the directory as planned.
-    """
-
-    item: int
-    label: str
-    root: str
-    source: str
-    target: str
-    shown_target: str
-    name: DirectoryName
-    run: RunFacts
-    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)

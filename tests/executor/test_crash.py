@@ -11,7 +11,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from trees import make_tree
+from trees import make_tree, power
 from trees.crash import SCENARIOS, Point, campaign, kill_at, make_world, start
 
 from ckpt_migrate import storage
@@ -59,6 +59,26 @@ def test_a_kill_in_a_large_group_is_recovered(
     assert result.log is not None
     assert roll_back(result.log).is_complete
     assert tree.snapshot() == before
+
+
+def _can_mount(folder: Path) -> bool:
+    try:
+        power.make_image(folder / "probe")
+        with power.mounted(folder / "probe", folder / "mounted"):
+            return True
+    except (OSError, subprocess.CalledProcessError):
+        return False
+
+
+def test_a_power_cut_is_recovered_exactly(tmp_path: Path) -> None:
+    """A slice of the other campaign: the image under a mounted ext4, copied while apply and rollback are at work."""
+    if os.geteuid() != 0 or not _can_mount(tmp_path):
+        pytest.skip("needs a user who can make and mount an ext4 image")
+    cuts = 0
+    for label, number, difference in power.campaign(tmp_path, step=50):
+        cuts += 1
+        assert not difference, f"{label}, power cut before call {number}:\n{difference}"
+    assert cuts >= 5
 
 
 def _wide(folder: Path, count: int) -> Tree:

@@ -4,7 +4,8 @@
 
 The image is copied without syncing anything, so the copy holds what had reached the disk, as after a real cut: what was
 not synced is gone, and mounting it replays the file system's own journal. The moments are the calls of the primitives
-of `storage`, before each of them (STEP 1, the default) or every STEP-th. Needs root, ext4 tools and loop devices.
+of `storage`, before each of them (STEP 1, the default) or every STEP-th, and the moment when all is said to be done.
+Needs root, ext4 tools and loop devices.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +39,6 @@ PRIMITIVES = (
     "sync_directory", "open_log", "append", "sync_log", "write_record",
 )  # fmt: skip
 IMAGE_BYTES = 24 << 20
-PHASES = ("apply", "rollback")
 
 
 def make_image(path: Path) -> None:
@@ -81,34 +82,43 @@ def called_before(hook: Callable[[], None]) -> Iterator[None]:
             setattr(storage, name, function)
 
 
+@dataclass
+class Camera:
+    """Copies the image now and then; `calls` counts the primitives of one phase, `cuts` holds all copies."""
+
+    base: Path
+    image: Path
+    step: int
+    phase: str = ""
+    calls: int = 0
+    cuts: list[tuple[str, int, Path]] = field(default_factory=list)
+
+    def call(self) -> None:
+        """Note a call, and copy before every `step`-th."""
+        self.calls += 1
+        if self.calls % self.step == self.step // 2:
+            self.shoot()
+
+    def shoot(self) -> None:
+        """Copy the image as it is on the disk now."""
+        copy = self.base / f"{self.phase}-{self.calls}"
+        subprocess.run(["cp", "--sparse=always", str(self.image), str(copy)], check=True)
+        self.cuts.append((self.phase, self.calls, copy))
+
+
 def campaign(base: Path, *, step: int) -> Iterator[tuple[str, int, str]]:
     """Yield phase, number of the call, and what differed after recovery (an empty text when nothing did)."""
     disk, image = base / "disk", base / "image"
     make_image(image)
-    cuts: list[tuple[str, int, Path]] = []
+    camera = Camera(base, image, step)
     with mounted(image, disk):
         tree = make_world(disk / "project")
         os.sync()
         original = tree.snapshot()
-        for phase in PHASES:
-            calls = 0
-
-            def cut(phase: str = phase) -> None:
-                nonlocal calls
-                calls += 1
-                if calls % step == step // 2:
-                    copy = base / f"{phase}-{calls}"
-                    subprocess.run(["cp", "--sparse=always", str(image), str(copy)], check=True)
-                    cuts.append((phase, calls, copy))
-
-            with called_before(cut):
-                if phase == "apply":
-                    apply_plan(tree.plan(), load_recipe())
-                else:
-                    roll_back(find_logs(str(tree.root))[0].path)
-            if phase == "apply":
-                finished = tree.snapshot()
-    for phase, number, copy in cuts:
+        _film(camera, "apply", lambda: apply_plan(tree.plan(), load_recipe()))
+        finished = tree.snapshot()
+        _film(camera, "rollback", lambda: roll_back(find_logs(str(tree.root))[0].path))
+    for phase, number, copy in camera.cuts:
         endings = ("continue", "rollback") if phase == "apply" else ("rollback",)
         for ending in endings:
             used = base / "used"
@@ -117,6 +127,14 @@ def campaign(base: Path, *, step: int) -> Iterator[tuple[str, int, str]]:
                 difference = _recover(tree, ending, original, finished)
             yield f"{phase}, then {ending}", number, difference
         copy.unlink()
+
+
+def _film(camera: Camera, phase: str, work: Callable[[], object]) -> None:
+    camera.phase, camera.calls = phase, 0
+    with called_before(camera.call):
+        work()
+    camera.calls += 1
+    camera.shoot()  # what is said to be finished must be on the disk
 
 
 def _recover(tree: Tree, ending: str, original: dict[str, object], finished: dict[str, object]) -> str:
