@@ -109,12 +109,16 @@ def find(
         )
         for checkpoint in checkpoints
     ]
-    return tuple(_find_one(query, places, runs, by_id) for query in queries)
+    return tuple(_find_one(query, places, by_id, naming) for query in queries)
 
 
-def _find_one(query: str, places: Sequence[Place], runs: Sequence[Run], by_id: Mapping[str, Run]) -> Found:
+def _find_one(
+    query: str, places: Sequence[Place], runs: Mapping[str, Run], naming: Mapping[str, Sequence[str]]
+) -> Found:
     name = os.path.basename(query.rstrip("/"))
-    found = {run.run_id for run in runs if name and (_fits(name, run.run_id) or run.name == name)}
+    found = {run.run_id for run in runs.values() if name and (_fits(name, run.run_id) or run.name == name)}
+    asked = set(RUN_ID.findall(name))
+    found |= {run_id for uid, named in naming.items() if uid in asked or _fits(name, uid) for run_id in named}
     hits: dict[str, Place] = {}
     for place in places:
         if any(_fits(name, os.path.basename(path)) for path in (place.path, *place.former)):
@@ -123,7 +127,7 @@ def _find_one(query: str, places: Sequence[Place], runs: Sequence[Run], by_id: M
     for place in places:
         if not found.isdisjoint((place.run_id, *place.named_by)):
             hits[place.path] = place
-    return Found(query, tuple(hits[path] for path in sorted(hits)), tuple(by_id[run_id] for run_id in sorted(found)))
+    return Found(query, tuple(hits[path] for path in sorted(hits)), tuple(runs[run_id] for run_id in sorted(found)))
 
 
 def _fits(query: str, name: str) -> bool:
