@@ -1,4 +1,4 @@
-"""The API: what notebooks call takes texts, paths and lists, documents itself, and raises nothing but its own errors."""
+"""The API: what notebooks call takes texts, paths and lists, documents itself, and raises its own errors alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -49,14 +49,12 @@ def test_every_verb_is_typed_and_documented(verb: str) -> None:
     assert function.__doc__
     assert set(function.__annotations__) == {*parameters, "return"}
     assert "Raises:" in function.__doc__ or "raises what" in function.__doc__
-    assert get_type_hints(TypeError) == {}
 
 
 def test_the_list_of_verbs_is_whole() -> None:
-    functions = {
-        name for name, value in vars(api).items() if inspect.isfunction(value) and value.__module__ == api.__name__
-    }
-    assert {name for name in functions if not name.startswith("_")} == set(VERBS)
+    functions = {value for value in vars(api).values() if inspect.isfunction(value)}
+    own = {function.__name__ for function in functions if function.__module__ == api.__name__}
+    assert {name for name in own if not name.startswith("_")} == set(VERBS)
 
 
 def test_roots_and_files_may_be_texts_paths_or_lists_of_them(project: Project) -> None:
