@@ -31,19 +31,23 @@ def uid(text: str) -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """A training: its number decides ids, times and settings, so that every world is the same."""
+    """A training: its number decides ids, times and settings, so that every world is the same.
+
+    A twin has the times and settings of its number, and ids of its own.
+    """
 
     number: int
+    twin: str = ""
 
     @property
     def uid(self) -> str:
         """The made-up id."""
-        return uid(f"old {self.number}")
+        return uid(f"old {self.number}{self.twin}")
 
     @property
     def run_id(self) -> str:
         """The id of its run."""
-        return uid(f"run {self.number}")
+        return uid(f"run {self.number}{self.twin}")
 
     @property
     def start(self) -> datetime:
@@ -92,9 +96,9 @@ class Project:
         """Where the runs are."""
         return str(self.folder / "mlruns")
 
-    def training(self, number: int) -> Training:
+    def training(self, number: int, twin: str = "") -> Training:
         """Return a training, which leaves nothing unless it is added."""
-        return Training(number)
+        return Training(number, twin)
 
     def add(self, number: int, *, status: str = "finished", is_deleted: bool = False) -> Training:
         """Add a training whose run's name tells its directory."""

@@ -69,6 +69,7 @@ def command(
                 "expected_wrong": planned.expected_wrong,
                 "entries": [entry_data(entry) for entry in plan.entries],
                 "warnings": planned.warnings,
+                "notes": planned.notes,
                 "problems": [{"path": where, "what": what} for where, what in planned.problems],
                 "dangling_links": output.dangling_links(plan),
             }
@@ -83,6 +84,8 @@ def command(
         output.say("Warning: the store has no runs, so no directory can be matched. Is it the right store?")
     for where, what in planned.problems:
         output.say(f"Warning: {where}: {what}")
+    for note in planned.notes:
+        output.say(f"Warning: {note}.")
     output.say_links(plan)
     if output_format == "text" and path != "-":
         _say_what_was_planned(planned, path)
@@ -95,6 +98,7 @@ def command(
 
 def _say_what_was_planned(planned: Planned, path: str) -> None:
     plan = planned.plan
+    output.echo(f"Runs: {planned.run_total:,} in {', '.join(plan.tracking_uri)}.")
     if any(plan.summary["status"].values()):
         output.echo(clock_words(plan.clock))
     output.echo(summary_line(plan))

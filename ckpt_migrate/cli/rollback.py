@@ -56,6 +56,9 @@ def _print(result: RollbackResult) -> None:
     shown = shlex.quote(result.log)
     if result.is_dry_run:
         output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
+    elif result.is_complete and not result.restored:
+        output.echo(f"Nothing to do: all that this log records is undone already.\n  {result.log}")
+        output.echo("Other applies: ckpt-migrate log")
     elif result.is_complete:
         output.echo(f"Everything is as it was before: {counts}.")
     else:

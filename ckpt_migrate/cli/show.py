@@ -12,6 +12,7 @@ from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.table import SYMBOLS, clock_words, summary_line, symbol
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_data
+from ckpt_migrate.plan.records import Action, Status
 
 if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Entry, Plan
@@ -65,7 +66,7 @@ def _print_table(plan: Plan) -> None:
             entry.action.value,
             entry.checkpoint.rpartition("/")[2],
             "" if entry.confidence is None else f"{entry.confidence:.6f}",
-            entry.reason or (f"run {entry.run_id}" if entry.run_id else ""),
+            _run_or_reason(entry),
         )
         for entry in entries
     ]
@@ -75,6 +76,12 @@ def _print_table(plan: Plan) -> None:
         output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
     output.echo(clock_words(plan.clock))
     output.echo(summary_line(plan))
+
+
+def _run_or_reason(entry: Entry) -> str:
+    if entry.action is Action.RENAME and entry.status is not Status.MATCHED:
+        return f"run {entry.run_id}, chosen by a person"
+    return entry.reason or (f"run {entry.run_id}" if entry.run_id else "")
 
 
 def _print_case(plan: Plan, entry: Entry) -> None:

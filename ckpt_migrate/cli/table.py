@@ -56,7 +56,8 @@ def clock_words(clock: Clock) -> str:
             "If you know it, give it: --timezone Europe/Berlin"
         )
     same = f" (or {', '.join(clock.same_as[:2])}, ... which fit alike)" if clock.same_as else ""
-    return (
-        f"Time stamps are read in {clock.timezone}{same}: inferred from {clock.directories:,} directories; "
-        f"stamps lie {clock.offset_s:+.1f} s from the run's start, give or take {clock.spread_s:.0f} s."
-    )
+    words = f"Time stamps are read in {clock.timezone}{same}: inferred from {clock.directories:,} directories"
+    if clock.offset_s is None or clock.spread_s is None:
+        return f"{words}."
+    lag = f"{clock.offset_s:+.1f} s from the run's start, give or take {clock.spread_s:.0f} s"
+    return f"{words}; stamps lie {lag}."

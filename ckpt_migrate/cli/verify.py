@@ -17,7 +17,8 @@ from ckpt_migrate.errors import EXIT_UNDECIDED
 def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, output_format: str) -> int:
     """Check that every checkpoint directory below ROOT names its run and that every manifest agrees.
 
-    Writes nothing. Exits with 3 when anything does not agree, so that it can guard a pipeline.
+    Writes nothing. Exits with 3 when anything does not agree, or when there is nothing to look at, so
+    that it can guard a pipeline.
 
     \b
     Example:
@@ -32,9 +33,11 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
             rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
             output.print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
             output.echo()
+        if not result.directories:
+            output.echo("There is no checkpoint directory of this recipe's name forms below the roots.")
         output.echo(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
     for warning in verified.warnings:
         output.say(f"Warning: {warning.where}: {warning.what}")
-    return EXIT_UNDECIDED if result.findings else 0
+    return EXIT_UNDECIDED if result.findings or not result.directories else 0

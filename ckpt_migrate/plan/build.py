@@ -200,7 +200,8 @@ def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:
 
 
 def _lines(weights: Sequence[Weight]) -> tuple[str, ...]:
-    return tuple(_text(line(weight)) for weight in weights)
+    """Return a case line by line, strongest first, be it for or against."""
+    return tuple(_text(line(weight)) for weight in sorted(weights, key=lambda weight: -abs(weight.bits)))
 
 
 def _shown(path: str, given: PlanInput) -> str:

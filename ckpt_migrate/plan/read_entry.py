@@ -77,6 +77,8 @@ class EntryReader:
                 field.refuse(f"follows from run_id and must not be edited; it is {target}")
             elif name != "root":  # follows from `checkpoint` and the roots, which are refused themselves
                 field.refuse(f"{name} was edited, but belongs to the planner")
+        if "run_id" in edited and entry.run_id is not None and entry.action is Action.SKIP:
+            keys["run_id"].refuse("was set, but the action is skip; set action: rename, too, or put run_id back")
         return replace(entry, target=target)
 
     def _derived_target(self, entry: Entry, keys: Mapping[str, Field]) -> str | None:

@@ -73,6 +73,14 @@ def test_what_manifests_say_of_a_run_is_carried_along(project: Project) -> None:
     assert facts.metrics == {"train_loss": 2.9476}
 
 
+def test_evidence_is_listed_strongest_first_be_it_for_or_against(project: Project) -> None:
+    entries = by_number(planned(), project)
+    for number in (0, 3, 5):
+        said = [line.split(" bits, ")[0].split(" ") for line in entries[number].evidence]
+        assert {side for side, _ in said} == {"for", "against"}
+        assert [float(bits) for _, bits in said] == sorted((float(bits) for _, bits in said), reverse=True)
+
+
 def test_a_directory_that_was_just_written_to_is_left_alone(project: Project) -> None:
     """Both a legacy one and one that is named right, whose manifests its training may be about to write."""
     now_ns = time.time_ns()
