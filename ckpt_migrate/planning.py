@@ -36,6 +36,7 @@ class Planned:
         text: Its file's text.
         expected_wrong: Expected number of wrong renames in it, by its own stated confidences.
         warnings: What was malformed in the stores and passed over.
+        notes: What a person should know of how directories were matched, whole sentences.
         problems: Path and cause of directories that could not be listed.
         run_total: How many runs the stores have.
     """
@@ -44,6 +45,7 @@ class Planned:
     text: str
     expected_wrong: float
     warnings: tuple[StoreWarning, ...]
+    notes: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]
     run_total: int
 
@@ -91,7 +93,7 @@ def make_plan(
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    return Planned(plan, text, matching.expected_wrong, warnings, found.problems, run_total)
+    return Planned(plan, text, matching.expected_wrong, warnings, matching.warnings, found.problems, run_total)
 
 
 def _only_absolute(roots: Sequence[str]) -> frozenset[str]:

@@ -100,12 +100,12 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
     """Read and validate a recipe.
 
     Args:
-        name_or_path: A shipped recipe's name, or the path of a file (it ends in .yaml or has a separator).
+        name_or_path: A shipped recipe's name, or the path of a file (there is one, or it ends in .yaml).
 
     Raises:
         RecipeError: There is no such recipe, or it is wrong; every problem is listed with its line.
     """
-    is_path = name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path
+    is_path = name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path or os.path.isfile(name_or_path)
     path = name_or_path if is_path else os.path.join(_shipped_folder(), f"{name_or_path}.yaml")
     try:
         with open(path, "rb") as file:

@@ -6,10 +6,15 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 from project import Project
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# The machines that run this are shared: how long one example takes says nothing about the code.
+settings.register_profile("shared machines", deadline=None)
+settings.load_profile("shared machines")
 
 
 @pytest.fixture(autouse=True)

@@ -196,7 +196,9 @@ def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:
     newest_s = max((file.mtime_ns for file in checkpoint.files if file.kind == "file"), default=0) / 1e9
     if newest_s <= given.now_utc_s - BUSY_S:
         return None
-    return f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; it may still be written to"
+    return (
+        f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; wait until it is written, and plan again"
+    )
 
 
 def _lines(weights: Sequence[Weight]) -> tuple[str, ...]:
