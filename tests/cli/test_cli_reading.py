@@ -59,7 +59,8 @@ def test_scan_shows_every_directory_with_what_it_is(ckpt: Call, project: Project
 def test_plan_says_what_it_found_and_what_to_do_next(ckpt: Call, project: Project) -> None:
     ended = ckpt("plan", "checkpoints", *STORE)
     assert ended.code == EXIT_UNDECIDED
-    clock, summary, expected, empty, *rest = ended.out.splitlines()
+    runs, clock, summary, expected, empty, *rest = ended.out.splitlines()
+    assert runs == "Runs: 6 in mlruns."
     assert clock.startswith("Time stamps are read in Europe/Berlin (or ")
     assert summary == "Plan: 3 to rename, 1 to repair, 3 to decide, 0 unchanged."
     assert re.fullmatch(r"Expected number of wrong renames in it: 0\.00[0-9]{2}\.", expected)

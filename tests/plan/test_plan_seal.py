@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ckpt_migrate.plan.seal import broken, checksum_line, is_untouched, seal
@@ -16,6 +16,7 @@ FILE = 'version: 1\ncreated: "2026-02-02T00:00:00Z"\nroots: [a]\n'
 def test_exactly_the_changed_fields_are_named(values: dict[str, object], data: st.DataObject) -> None:
     changed = data.draw(st.sets(st.sampled_from(sorted(values))))
     now = {name: ["changed"] if name in changed else value for name, value in values.items()}
+    assume(all(seal({name: values[name]}) != seal({name: now[name]}) for name in changed))  # 16 bits a field collide
     assert broken(seal(values), values) == ()
     assert set(broken(seal(values), now) or ()) == changed
 
