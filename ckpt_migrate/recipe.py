@@ -105,8 +105,10 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
     Raises:
         RecipeError: There is no such recipe, or it is wrong; every problem is listed with its line.
     """
-    is_path = name_or_path.endswith((".yaml", ".yml")) or os.sep in name_or_path or os.path.isfile(name_or_path)
-    path = name_or_path if is_path else os.path.join(_shipped_folder(), f"{name_or_path}.yaml")
+    path = name_or_path
+    # A shipped name comes first: a file of that name lying around must not change what a plan means.
+    if name_or_path in recipe_names() or not _is_path(name_or_path):
+        path = os.path.join(_shipped_folder(), f"{name_or_path}.yaml")
     try:
         with open(path, "rb") as file:
             data = file.read()
@@ -128,6 +130,10 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
             remedy="Compare with migrations/phase2_run_id.yaml, which explains every key.",
         )
     return recipe
+
+
+def _is_path(text: str) -> bool:
+    return text.endswith((".yaml", ".yml")) or os.sep in text or os.path.isfile(text)
 
 
 def _shipped_folder() -> str:

@@ -54,6 +54,16 @@ def test_every_shipped_recipe_loads_by_name_and_by_path(path: Path) -> None:
     assert load_recipe(path.stem).name == path.stem
 
 
+def test_a_file_that_has_a_shipped_recipes_name_does_not_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in (DEFAULT_RECIPE, "mine"):
+        (tmp_path / name).write_text(SMALLEST, encoding="utf-8")
+    assert load_recipe(DEFAULT_RECIPE).name == DEFAULT_RECIPE
+    assert load_recipe("mine").name == "mine"
+
+
 def test_a_recipe_of_ones_own_needs_little(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(SMALLEST, encoding="utf-8")
