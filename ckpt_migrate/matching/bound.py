@@ -35,6 +35,8 @@ ROUNDS = 4
 """How often the bound is tightened; more change nothing that matters."""
 LEAST_HELD = 0.5
 """A run of which no checkpoint is surer than this is not taken to be held by any."""
+MISSING_SHARE = 0.1
+"""Share of directories that were made and are not here: cleaned away, or on another machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class Edge:
         odds: Its odds against the run's not being in the store.
         ghost: Odds of a ghost of it while the run has another directory, likewise.
         unmade: Odds that the run has none.
+        is_first: Whether it would be the run's first directory; further ones, made when the run was taken up again,
+            stand in nobody's way.
     """
 
     run_id: str
     odds: float
     ghost: float = 0.0
     unmade: float = 0.0
+    is_first: bool = True
 
 
 def certified(odds: float, others: float, free: float) -> float:
@@ -60,66 +65,87 @@ def certified(odds: float, others: float, free: float) -> float:
     Args:
         odds: w, this pair's odds.
         others: A, the sum of the checkpoint's other odds, ghosts included.
-        free: e, what the other checkpoints leave of it, from `free_shares`.
+        free: e, what the other checkpoints leave of it, from `Claims.free`.
     """
     return odds * free / (odds * free + 1 + others)
 
 
-def others_odds(
-    answers: Sequence[Sequence[Edge]],
-    free: Sequence[Mapping[str, float]],
-    linked: Collection[str],
-    kin: Mapping[int, Collection[int]],
-) -> list[dict[str, float]]:
-    """Return, per checkpoint, the most that each of its answers counts for, as odds; arguments as for `free_shares`."""
-    holders: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
-    for run_id in linked:
-        holders[run_id].append((1.0, -1))
-    for i, (edges, shares) in enumerate(zip(answers, free, strict=True)):
-        total = sum(edge.odds for edge in edges) + max((edge.ghost * edge.unmade for edge in edges), default=0.0)
-        for edge in edges:
-            held = certified(edge.odds, max(total - edge.odds, 0.0), shares[edge.run_id])
-            if held > LEAST_HELD:
-                holders[edge.run_id].append((held, i))
-    out = []
-    for i, edges in enumerate(answers):
-        excluded = {i, *kin.get(i, ())}
-        counts = {}
-        for edge in edges:
-            held = max((held for held, other in holders.get(edge.run_id, ()) if other not in excluded), default=0.0)
-            counts[edge.run_id] = edge.odds * (1 - (1 - FURTHER_CHECKPOINT) * held)
-        out.append(counts)
-    return out
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """How strongly each checkpoint claims each of its runs, at most, as (1 - rho) times a share.
+
+    Attributes:
+        of: By position, the claims of each checkpoint, by run.
+        sums: The claims of all on each run, those of directories named after it included.
+    """
+
+    of: Sequence[Mapping[str, float]]
+    sums: Mapping[str, float]
+
+    def by_others(self, position: int, run_id: str) -> float:
+        """Return the claims on a run of all checkpoints but one."""
+        return max(self.sums[run_id] - self.of[position].get(run_id, 0.0), 0.0)
+
+    def free(self, position: int, edge: Edge) -> float:
+        """Return e, the share that the other checkpoints leave of a run, at least."""
+        return max(1 - self.by_others(position, edge.run_id), FURTHER_CHECKPOINT) if edge.is_first else 1.0
+
+    def taken(self, position: int, edge: Edge) -> float:
+        """Return the chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
+
+        It has another directory of its own. Where this one is a further one, the ghost has a first one as well, which
+        must be among the others, or missing.
+        """
+        others = self.by_others(position, edge.run_id) / (1 - FURTHER_CHECKPOINT)
+        if not edge.is_first:
+            others = max(others - 1, 0.0) + MISSING_SHARE * min(others, 1.0)
+        return min(others, 1.0)
 
 
-def free_shares(
-    answers: Sequence[Sequence[Edge]], linked: Collection[str], kin: Mapping[int, Collection[int]]
-) -> list[dict[str, float]]:
-    """Return, per checkpoint, e for each of its runs: the share that the other checkpoints leave of it, at least.
+def find_claims(answers: Sequence[Sequence[Edge]], linked: Collection[str]) -> Claims:
+    """Return the tightened claims of all checkpoints.
 
     Args:
         answers: The edges of each checkpoint.
         linked: Runs that have a directory of their name already.
-        kin: By position, other checkpoints that may share a run with it at no cost, for one was resumed from another.
     """
     least = FURTHER_CHECKPOINT
-    free = [{edge.run_id: least for edge in edges} for edges in answers]
+    free = [{edge.run_id: least if edge.is_first else 1.0 for edge in edges} for edges in answers]
+    claims = Claims((), {})
     for _ in range(ROUNDS):
-        claims = [_claims(edges, shares) for edges, shares in zip(answers, free, strict=True)]
+        found = [_claims(edges, shares) for edges, shares in zip(answers, free, strict=True)]
         sums: defaultdict[str, float] = defaultdict(float)
         for run_id in linked:
             sums[run_id] = 1 - least
-        for mine in claims:
+        for mine in found:
             for run_id, claim in mine.items():
                 sums[run_id] += claim
-        free = [
-            {
-                run_id: max(least, 1 - max(0.0, sums[run_id] - claim - _of_kin(run_id, kin.get(i, ()), claims)))
-                for run_id, claim in mine.items()
-            }
-            for i, mine in enumerate(claims)
-        ]
-    return free
+        claims = Claims(found, sums)
+        free = [{edge.run_id: claims.free(i, edge) for edge in edges} for i, edges in enumerate(answers)]
+    return claims
+
+
+def others_odds(answers: Sequence[Sequence[Edge]], claims: Claims, linked: Collection[str]) -> list[dict[str, float]]:
+    """Return, per checkpoint, the most that each of its answers counts for, as odds; arguments as for `find_claims`."""
+    holders: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
+    for run_id in linked:
+        holders[run_id].append((1.0, -1))
+    for i, edges in enumerate(answers):
+        total = sum(edge.odds for edge in edges)
+        for edge in edges:
+            others = max(total - edge.odds, 0.0) + edge.ghost * edge.unmade
+            held = certified(edge.odds, others, claims.free(i, edge))
+            if edge.is_first and held > LEAST_HELD:
+                holders[edge.run_id].append((held, i))
+    out = []
+    for i, edges in enumerate(answers):
+        counts = {}
+        for edge in edges:
+            holding = (held for held, other in holders.get(edge.run_id, ()) if other != i)
+            held = max(holding, default=0.0) if edge.is_first else 0.0
+            counts[edge.run_id] = edge.odds * (1 - (1 - FURTHER_CHECKPOINT) * held)
+        out.append(counts)
+    return out
 
 
 def _claims(edges: Sequence[Edge], shares: Mapping[str, float]) -> dict[str, float]:
@@ -128,9 +154,5 @@ def _claims(edges: Sequence[Edge], shares: Mapping[str, float]) -> dict[str, flo
     for edge in edges:
         elsewhere = max(total - edge.odds * shares[edge.run_id], 0.0)
         lost = (1 - FURTHER_CHECKPOINT) * edge.odds - max(1 - edge.unmade, 0.0) * edge.ghost
-        claims[edge.run_id] = max(lost, 0.0) / (edge.odds + 1 + elsewhere + edge.unmade * edge.ghost)
+        claims[edge.run_id] = edge.is_first * max(lost, 0.0) / (edge.odds + 1 + elsewhere + edge.unmade * edge.ghost)
     return claims
-
-
-def _of_kin(run_id: str, kin: Collection[int], claims: Sequence[Mapping[str, float]]) -> float:
-    return sum(claims[other].get(run_id, 0.0) for other in kin)

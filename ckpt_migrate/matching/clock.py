@@ -11,10 +11,9 @@ import bisect
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.guesses import DECISIVE_MARGIN_NATS, TIED_AGREEMENT, Fitted, guess_clocks, is_same
+from ckpt_migrate.matching.guesses import DECISIVE_MARGIN_NATS, TIED_AGREEMENT, guess_clocks, is_same
 from ckpt_migrate.matching.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine
 from ckpt_migrate.matching.zones import agreement, local_seconds, merge_equal, offset_functions, zone_function
 from ckpt_migrate.plan.records import Clock
@@ -29,12 +28,6 @@ __all__ = ["FittedClock", "Phase", "Reading", "fit_clock", "zone_function"]
 
 LARGEST_SAMPLE = 600
 """Stamps used for scoring; more would not change a margin of hundreds of nats."""
-LARGEST_PLAIN_LAG_S = 40.0
-"""Lag up to which a stamp needs no proof: public projects lie between 0.4 and 31 seconds."""
-LAUNCH_GAP_S = 3600.0
-"""Stamps further apart are of different launches."""
-FEWEST_LAUNCHES = 3
-"""Launches that must lie equally far off before a larger lag is taken for a clock that is off."""
 NEIGHBOURS = 8
 """Explained stamps, the nearest in time, that say which of two clocks wrote a stamp."""
 _LARGEST_MARGIN = 1e6
@@ -161,9 +154,6 @@ def fit_clock(stamps: Iterable[Stamp], starts_s: Sequence[float], *, timezone_na
         return _infer(sample, starts_s, first_s, last_s)
     rows = lag_rows(given, sample, starts_s)
     fit = refine(rows, fit_lags(rows))
-    if not _is_lag_proved(Fitted(given, fit, sample, rows)):
-        clock = FittedClock(_summary(timezone_name, None, is_given=True), (Phase((given,), 0.0, 3.0),))
-        return replace(clock, warnings=(_unproved_words(fit.lag_s),))
     clock = FittedClock(_summary(timezone_name, fit, is_given=True), (Phase((given,), fit.lag_s, fit.scale_s),))
     return replace(clock, warnings=_contradiction(given, fit, _infer(sample, starts_s, first_s, last_s), sample))
 
@@ -212,41 +202,11 @@ def _infer(sample: Sequence[Stamp], starts_s: Sequence[float], first_s: float, l
     margin = best.log_likelihood - rival.log_likelihood if rival is not None else _LARGEST_MARGIN
     if lead.fit.hits == 0 or margin < DECISIVE_MARGIN_NATS:
         return FittedClock(_summary(None, lead.fit, margin=margin), ())
-    unproved = [part for part in best.parts if not _is_lag_proved(part)]
-    if unproved:
-        lag_s = unproved[0].fit.lag_s
-        return FittedClock(_summary(None, lead.fit, margin=margin), (), (_unproved_words(lag_s),))
     tied = [guess for guess in guesses[1:] if best.log_likelihood - guess.log_likelihood < DECISIVE_MARGIN_NATS]
     phases = tuple(_phase(number, best, tied, hours) for number in range(len(best.parts)))
     zones = [zone for function in phases[0].functions for zone in function.zones]
     clock = replace(_summary(zones[0], lead.fit, margin=margin), same_as=tuple(zones[1 : 1 + _MOST_SAME]))
     return FittedClock(clock, phases, _two_clocks(phases))
-
-
-def _is_lag_proved(part: Fitted) -> bool:
-    """Say whether stamps this far from run starts can be believed to belong to those runs.
-
-    Seconds of lag are how trainings start. Minutes mean that a host's clock is off, or that the runs are others: the
-    same sweep launched again a minute later, whose first runs are in another store, looks just so. Several launches
-    at unrelated times that all lie equally far off can only be a clock, and so can a run that a reference names.
-    """
-    if abs(part.fit.lag_s) <= LARGEST_PLAIN_LAG_S:
-        return True
-    pairs = zip(part.stamps, part.rows, strict=True)
-    hits = [stamp for stamp, row in pairs if row.is_hit(part.fit.lag_s, part.fit.scale_s)]
-    if any(stamp.is_named for stamp in hits):
-        return True
-    times = [stamp.local_s for stamp in hits]
-    launches = 1 + sum(later - earlier > LAUNCH_GAP_S for earlier, later in pairwise(times))
-    return launches >= FEWEST_LAUNCHES
-
-
-def _unproved_words(lag_s: float) -> str:
-    return (
-        f"the stamps lie {lag_s:+.0f} s from run starts, in fewer than {FEWEST_LAUNCHES} separate launches: a clock "
-        "may be off, or these are other runs of the same kind, and the true ones are in another store; "
-        "their lag was not used"
-    )
 
 
 def _phase(number: int, best: Guess, tied: Sequence[Guess], hours: Sequence[float]) -> Phase:

@@ -6,18 +6,17 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.bound import Edge, certified, free_shares, others_odds
+from ckpt_migrate.matching.bound import Edge, certified, find_claims, others_odds
 from ckpt_migrate.matching.explain import explain
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.matching.references import named_runs
 from ckpt_migrate.matching.refusal import why_no_candidate, why_not
-from ckpt_migrate.matching.stamps import is_at_start
-from ckpt_migrate.matching.strata import PRIOR_IN_STORE
+from ckpt_migrate.matching.stamps import ANY_LAG_SHARE, is_first
 from ckpt_migrate.matching.twins import ghost_odds
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckpt_migrate.matching.cases import Case
     from ckpt_migrate.matching.model import Score, World
@@ -30,8 +29,6 @@ LEAST_SHOWN = 1e-4
 SMALLEST_SHARE = 0.02
 """Floor on the share of gone runs: a small project proves no smaller one."""
 LARGEST_GONE_SHARE = 0.9
-UNLISTED_ODDS = PRIOR_IN_STORE / (1 - PRIOR_IN_STORE)
-"""Odds of all runs that are no candidates, together: no more than before any evidence."""
 _ODDS_OF_SOME_FIT = 0.5
 
 
@@ -55,7 +52,6 @@ def decide(
     world: World,
     runs: Mapping[str, Run],
     linked: Mapping[str, int],
-    kin: Mapping[int, Collection[int]],
 ) -> list[Verdict]:
     """Return a verdict per case, in their order.
 
@@ -64,15 +60,16 @@ def decide(
         world: The shared facts.
         runs: Every run by id.
         linked: How many directories are named after each run already.
-        kin: By position, cases that may share a run with it, for one was resumed from another.
     """
     gone_share = share_gone(cases)
     answers = [_edges(case, world, runs, gone_share) for case in cases]
-    free = free_shares(answers, linked, kin)
-    counts = others_odds(answers, free, linked, kin)
-    verdicts = [
-        _decide_one(case, _weigh(case, answers[i], free[i], counts[i]), world, runs) for i, case in enumerate(cases)
-    ]
+    claims = find_claims(answers, linked)
+    counts = others_odds(answers, claims, linked)
+    verdicts = []
+    for i, case in enumerate(cases):
+        edges = [replace(edge, ghost=_ghost(edge, claims.taken(i, edge))) for edge in answers[i]]
+        free = {edge.run_id: claims.free(i, edge) for edge in edges}
+        verdicts.append(_decide_one(case, _weigh(case, edges, counts[i], free, world), world, runs))
     return _refuse_unexplained_sharing(cases, verdicts, runs, linked)
 
 
@@ -87,20 +84,40 @@ def _edges(case: Case, world: World, runs: Mapping[str, Run], gone_share: float)
             run = runs[one.run_id]
             ghost = one.odds * ghost_odds(one, case.seen, run, world, gone_share)
             unmade = world.strata.unmade_odds(one.run_id, shares[one.run_id])
-        edges.append(Edge(one.run_id, one.odds, ghost, unmade))
+        edges.append(Edge(one.run_id, one.odds, ghost, unmade, is_first(case.seen, runs[one.run_id])))
     return edges
 
 
-def _weigh(case: Case, edges: Sequence[Edge], free: Mapping[str, float], counts: Mapping[str, float]) -> list[Weighed]:
-    """Return the candidates worth a close look with what is certain of them, surest first."""
+def _ghost(edge: Edge, taken: float) -> float:
+    """Return the odds of a ghost: the run has no directory, or another one."""
+    return edge.ghost * (edge.unmade + max(1 - edge.unmade, 0.0) * taken)
+
+
+def _weigh(
+    case: Case, edges: Sequence[Edge], counts: Mapping[str, float], free: Mapping[str, float], world: World
+) -> list[Weighed]:
+    """Return the candidates worth a close look with what is certain of them, surest first.
+
+    A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
+    runs that are no candidates count for no more, together, than before any evidence; where the stamp can be
+    read, they lie elsewhere in time.
+
+    Args:
+        case: The checkpoint.
+        edges: Its answers, with the whole odds of ghosts.
+        counts: The most that each answer counts for, as odds against the others.
+        free: What other checkpoints leave of each run, at least.
+        world: The shared facts.
+    """
+    scores = {one.run_id: one for one in case.worth}
     total = sum(counts.values())
-    ghosts = {edge.run_id: edge.ghost * edge.unmade for edge in edges}
-    ghost = max(ghosts.values(), default=0.0)
+    unlisted = world.strata.store_odds * (ANY_LAG_SHARE if case.seen.readings else 1.0)
     out = []
-    for one in case.worth:
-        others = max(total - counts[one.run_id], 0.0) + ghost + UNLISTED_ODDS
-        bound = certified(one.odds, others, free[one.run_id])
-        out.append(Weighed(one, bound, ghosts[one.run_id] / one.odds))
+    for edge in edges:
+        if edge.run_id in scores:
+            others = max(total - counts[edge.run_id], 0.0) + edge.ghost + unlisted
+            bound = certified(edge.odds, others, free[edge.run_id])
+            out.append(Weighed(scores[edge.run_id], bound, edge.ghost / edge.odds))
     return sorted(out, key=lambda one: (-one.bound, one.score.run_id))
 
 
@@ -133,7 +150,7 @@ def _refuse_unexplained_sharing(
     claims: defaultdict[str, list[int]] = defaultdict(list)
     for i, verdict in enumerate(verdicts):
         run_id = verdict.run_id if verdict.status is Status.MATCHED else None
-        if run_id is not None and is_at_start(cases[i].seen, runs[run_id]):
+        if run_id is not None and is_first(cases[i].seen, runs[run_id]):
             claims[run_id].append(i)
     out = list(verdicts)
     for run_id, positions in claims.items():

@@ -99,7 +99,7 @@ def fit_function(
 def _second_clocks(
     first: Fitted, functions: Sequence[OffsetFunction], sample: Sequence[Stamp], starts_s: Sequence[float]
 ) -> list[Guess]:
-    """Return the first clock with each second one that explains enough of what it leaves.
+    """Return the first clock with each second one that explains enough, but not more, of what it leaves.
 
     Only runs that no stamp has by the first clock are free for the second. Starts that repeat (every night, every
     hour) fit a wrong zone as well, so that a hit counts only as far as stamps that the first clock explains are not
@@ -125,10 +125,9 @@ def _second_clocks(
         ]
         hits = sum(row.is_hit(fit.lag_s, fit.scale_s) for row in rows)
         gain = _gain(left, rows, fit)
-        if hits >= FEWEST_BY_EACH and gain >= SECOND_CLOCK_NATS:
+        if FEWEST_BY_EACH <= hits <= first.fit.hits and gain >= SECOND_CLOCK_NATS:
             second = Fitted(function, replace(fit, log_likelihood=gain, hits=hits), left, rows)
-            parts = sorted((first, second), key=lambda part: (-part.fit.hits, part.function.zones))
-            guesses.append(Guess(tuple(parts), first.fit.log_likelihood + gain - math.log(len(functions))))
+            guesses.append(Guess((first, second), first.fit.log_likelihood + gain - math.log(len(functions))))
     return guesses
 
 

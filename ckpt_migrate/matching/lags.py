@@ -100,13 +100,17 @@ class LagFit:
 def lag_density(lag_s: float, center_s: float, scale_s: float) -> float:
     """Return the density (per second) of a lag about the modal lag.
 
-    A Laplace distribution, convolved with the second that a stamp cuts off; a wider one for slow starts; and a floor
-    within the largest skew.
+    A Laplace distribution, convolved with the second that a stamp cuts off; an exponential one for slow starts, which
+    only lengthen the usual lag, whichever of directory and run comes first; and a floor within the largest skew.
     """
     away = lag_s - center_s
-    floor = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S) if abs(away) <= LARGEST_SKEW_S else 0.0
-    slow = max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
-    return CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * _cut_laplace(away, slow) + floor
+    if abs(away) > LARGEST_SKEW_S:
+        return 0.0
+    floor = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S)
+    scale = max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
+    longer = away + STAMP_S / 2 if center_s > 0 else -away - STAMP_S / 2
+    slow = math.exp(-longer / scale) / scale if longer > 0 else 0.0
+    return CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * slow + floor
 
 
 def _cut_laplace(away_s: float, scale_s: float) -> float:

@@ -21,11 +21,19 @@ from ckpt_migrate.matching.mtimes import EndHabit, learn_ends, newest_own_files
 from ckpt_migrate.matching.params import key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.matching.references import find_references
-from ckpt_migrate.matching.resumes import add_resumes
+from ckpt_migrate.matching.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.sight import ignored_keys, see
+from ckpt_migrate.matching.stamps import FURTHER_CHECKPOINT, NAME_STAMP_SHARES, learn_name_shares, name_difference
 from ckpt_migrate.matching.steps import add_steps
 from ckpt_migrate.matching.strata import count_made, draw_strata
-from ckpt_migrate.matching.twins import NO_TWINS, count_twins, expect_lone, launch_window
+from ckpt_migrate.matching.twins import (
+    NEAR_WINDOW_S,
+    PRIOR_NEIGHBOURS,
+    PRIOR_SIBLINGS,
+    count_twins,
+    expect_lone,
+    launch_window,
+)
 from ckpt_migrate.matching.weigh import weigh_all
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
@@ -37,6 +45,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.matching.model import Seen
     from ckpt_migrate.matching.strata import Strata
+    from ckpt_migrate.matching.twins import Twins
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
@@ -91,17 +100,16 @@ def link(
     cases, world = _count_kinds(cases, world, owned)
     histories = Histories(store)
     habits = learn_habits(cases, histories, world, details)
-    twins = count_twins(runs.values(), world.index.signs, last_values(habits.names, details), world.strata, window)
+    values = last_values(habits.names, details)
     cases = add_metrics(cases, world, histories, habits)
     add_steps(cases, world, histories)
-    cases, kin = add_resumes([ranked(case) for case in cases], runs)
-    lone = expect_lone(twins, runs.values(), share_gone(cases))
-    world = replace(world, twins=replace(twins, lone=lone), strata=_recount(cases, world, owned))
-    verdicts = decide(cases, world, runs, owned, kin)
+    cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
+    world = replace(world, twins=_twins(cases, runs, world, values, window), strata=_recount(cases, world, owned))
+    verdicts = decide(cases, world, runs, owned)
     looked_up = add_artifacts(cases, verdicts, world, store, recipe)
     if looked_up != cases:
-        cases, kin = add_resumes(looked_up, runs)
-        verdicts = decide(cases, world, runs, owned, kin)
+        cases = add_resumes(looked_up, runs, world.further)
+        verdicts = decide(cases, world, runs, owned)
     verdicts = [_hold_back(verdict, runs) for verdict in verdicts]
     verdicts += [Verdict(c, Status.LINKED, c.uid, 1.0) for c in linked]
     verdicts += [Verdict(c, Status.UNREADABLE, reason=c.reason) for c in unreadable]
@@ -130,11 +138,13 @@ def _world(
         run_total=max(len(runs), 1),
         index=ParamIndex(params, keys),
         params=params,
-        twins=NO_TWINS,
+        twins=(),
         strata=draw_strata(runs.values(), details, recipe.experiments, window_s),
         priors={},
         ends={True: EndHabit(), False: EndHabit()},
         differences={},
+        name_shares=NAME_STAMP_SHARES,
+        further=FURTHER_CHECKPOINT,
     )
     return {path: replace(one, config=configs[path]) for path, one in seen.items()}, world
 
@@ -157,6 +167,7 @@ def _first_cases(
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
     world, drifting = _learn_differences(cases, world)
+    world = replace(world, name_shares=learn_name_shares(_name_differences(cases, runs)))
     world = replace(world, ends={is_complete: _learn_ends(cases, runs, is_complete) for is_complete in (True, False)})
     out = []
     for case in cases:
@@ -178,6 +189,12 @@ def _learn_differences(cases: Iterable[Case], world: World) -> tuple[World, froz
     learned = {key: key_difference(agreed[key], differed[key]) for key in agreed.keys() | differed.keys()}
     drifting = frozenset(key for key, (_, is_drifting) in learned.items() if is_drifting)
     return replace(world, differences={key: chance for key, (chance, _) in learned.items()}), drifting
+
+
+def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[float]:
+    """Return the differences of plain pairs between the directory's stamp and that in the run's name, if it is one."""
+    found = [name_difference(case.seen, runs[case.plain]) for case in cases if case.plain]
+    return [each for each in found if each is not None and abs(each) <= 1]
 
 
 def _learn_ends(cases: Iterable[Case], runs: Mapping[str, Run], is_complete: bool) -> EndHabit:  # noqa: FBT001 - one of two habits
@@ -204,6 +221,22 @@ def _count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) 
                 one.prior = world.priors[strata.kinds[one.run_id]]
         out = [ranked(case) for case in out]
     return out, world
+
+
+def _twins(
+    cases: Sequence[Case],
+    runs: Mapping[str, Run],
+    world: World,
+    values: Mapping[str, tuple[float, ...]],
+    window_s: float,
+) -> tuple[Twins, ...]:
+    """Count siblings of one launch, and neighbours within minutes."""
+    gone_share = share_gone(cases)
+    out = []
+    for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
+        twins = count_twins(runs.values(), world.index.signs, values, world.strata, window_s=width_s, prior=prior)
+        out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share)))
+    return tuple(out)
 
 
 def _recount(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> Strata:

@@ -23,6 +23,8 @@ FEWEST_FOUND = 0.5
 """When fewer of the best candidates than this logged the value, the file names mean another metric."""
 CLEAR_BITS = 12.0
 """A run that leads by this much without metrics may teach what metrics do."""
+PLAIN_END_BITS = 3.0
+"""...and that ended, as far as is known, when the directory was finished: else it may be a neighbour of its run."""
 HABIT_WORTH = 2.0
 """How many observed pairs a habit's prior is worth."""
 PRIOR_MISS = 0.05
@@ -165,7 +167,8 @@ def _is_plain(case: Case) -> bool:
     """Say whether a case has a run, and no other, without its metrics: it may teach what metrics do."""
     best = case.scores[0]
     rival = max((one.bits for one in case.scores[1:]), default=0.0)
-    return best.bits >= PLAIN_BITS and best.bits - rival >= CLEAR_BITS and best.mtime >= 0
+    ends_with_it = case.seen.newest_s is None or best.mtime >= PLAIN_END_BITS
+    return best.bits >= PLAIN_BITS and best.bits - rival >= CLEAR_BITS and ends_with_it
 
 
 def _names(cases: Sequence[Case], histories: Histories) -> dict[str, tuple[str, ...]]:

@@ -81,22 +81,26 @@ class World:
         run_total: How many runs there are.
         index: Counts of param values.
         params: Params of each run, by run id.
-        twins: How often runs have near twins.
+        twins: How often runs have near twins, within windows of several widths.
         strata: How often runs of each kind have a directory.
         priors: log2 odds, before any evidence, that just one run of a kind made a checkpoint; by kind.
         ends: When the newest files are written, for complete directories (True) and others (False).
         differences: Per key, the chance that it differs in a true pair.
+        name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
+        further: Directories made when a run was taken up again, per run.
     """
 
     starts_s: Sequence[float]
     run_total: int
     index: ParamIndex
     params: Mapping[str, Params]
-    twins: Twins
+    twins: tuple[Twins, ...]
     strata: Strata
     priors: Mapping[Stratum, float]
     ends: Mapping[bool, EndHabit]
     differences: Mapping[str, float]
+    name_shares: Mapping[int, float]
+    further: float
 
     @property
     def span_s(self) -> float:

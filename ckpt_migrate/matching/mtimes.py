@@ -28,7 +28,7 @@ SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
 FEWEST_TEACHERS = 5
 END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
 """Share of directories whose newest file is from the run's end, from within the run, from any time (touched)."""
-SHARE_WORTH = 10.0
+SHARE_WORTH = 3.0
 """How many observed directories these shares are worth."""
 DURATION_DECADES_NATS = 9.2
 """ln of the longest over the shortest run (a minute to a week): the width of a log-uniform background."""

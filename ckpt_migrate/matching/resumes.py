@@ -9,31 +9,52 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.cases import ranked
-from ckpt_migrate.matching.stamps import FURTHER_CHECKPOINT, is_at_start, is_inside
+from ckpt_migrate.matching.sharing import share_out
+from ckpt_migrate.matching.stamps import is_at_start, is_first, is_inside, learn_further, time_bits
+
+_LATER = "it was resumed from"
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckpt_migrate.matching.cases import Case
-    from ckpt_migrate.matching.model import Score
+    from ckpt_migrate.matching.model import Score, World
     from ckpt_migrate.tracking.records import Run
 
 SAME_RUN = 0.5
 """Chance that a config that names a directory to resume from is of the same run, as far as the name goes."""
 ROUNDS = 2
 """How often what one directory has learned is handed on: three directories are two steps."""
+SURE = 0.9
+"""Probability from which a directory counts when resumes are counted."""
 SUREST = 0.999
 """No directory's run is taken to be surer than this when it vouches for another."""
 
 
-def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run]) -> tuple[list[Case], dict[int, set[int]]]:
+def learn_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> tuple[list[Case], World]:
+    """Learn from plain resumes how often runs are taken up again, and weigh all with it; see `add_resumes`."""
+    found = add_resumes(cases, runs, world.further)
+    sure = [case.scores[0] for case in found if case.scores and case.shares()[case.scores[0].run_id] >= SURE]
+    further = sum(1 for one in sure if one.resume > 0 and one.words["resume"].startswith(_LATER))
+    world = replace(world, further=learn_further(further, len(sure) - further))
+    for case in found:
+        for one in case.scores:
+            if not is_first(case.seen, runs[one.run_id]):
+                one.time = time_bits(case.seen, runs[one.run_id], world)
+    return add_resumes([ranked(case) for case in found], runs, world.further), world
+
+
+def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], further: float) -> list[Case]:
     """Let directories that resume from each other speak for each other's runs; rank the candidates again.
 
-    Returns:
-        The cases, and by position those that may share a run with each, for it was taken up again.
+    Args:
+        cases: All cases.
+        runs: All runs by id.
+        further: Directories made when a run was taken up again, per run.
     """
     places: defaultdict[str, list[int]] = defaultdict(list)
     for position, case in enumerate(cases):
@@ -48,44 +69,48 @@ def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run]) -> tuple[list[Ca
     concerned = sorted({position for link in links for position in link})
     out = list(cases)
     for _ in range(ROUNDS if links else 0):
-        shares = {position: out[position].shares() for position in concerned}
+        later_ones = [
+            {run_id for run_id in odds if not is_first(case.seen, runs[run_id])}
+            for case, odds in ((case, case.odds()) for case in out)
+        ]
+        shares = share_out([case.odds() for case in out], later_ones)
         for later, earlier in links:
-            _link(out[later], out[earlier], shares[later], shares[earlier], runs=runs, directories=len(cases))
+            pair = (out[later], out[earlier])
+            _link(pair, (shares[later], shares[earlier]), runs, named_factor=SAME_RUN * len(cases), further=further)
         for position in concerned:
             out[position] = ranked(out[position])
-    kin: defaultdict[int, set[int]] = defaultdict(set)
-    for later, earlier in links:
-        speaking = {one.run_id for one in out[later].scores if one.resume > 0}
-        if any(one.resume > 0 and one.run_id in speaking for one in out[earlier].scores):
-            kin[later].add(earlier)
-            kin[earlier].add(later)
-    return out, dict(kin)
+    return out
 
 
 def _link(
-    later: Case,
-    earlier: Case,
-    of_later: Mapping[str, float],
-    of_earlier: Mapping[str, float],
-    *,
+    pair: tuple[Case, Case],
+    shares: tuple[Mapping[str, float], Mapping[str, float]],
     runs: Mapping[str, Run],
-    directories: int,
+    *,
+    named_factor: float,
+    further: float,
 ) -> None:
     """Weigh the name of an earlier directory: an orphan names any of the directories, a further part just this one."""
-    named_bits = SAME_RUN * directories
+    later, earlier = pair
     before = {one.run_id: one for one in earlier.scores}
     for one in later.scores:
         run = runs[one.run_id]
         if one.run_id not in before or not is_inside(later.seen, run) or is_at_start(later.seen, run):
             continue
-        if later.seen.local <= earlier.seen.local or not (
-            is_at_start(earlier.seen, run) or is_inside(earlier.seen, run)
-        ):
+        goes_before = is_at_start(earlier.seen, run) or is_inside(earlier.seen, run)
+        if later.seen.local <= earlier.seen.local or not goes_before:
             continue
-        _say(one, of_earlier[one.run_id], named_bits * SAME_RUN / FURTHER_CHECKPOINT, earlier, "it was resumed from")
-        _say(before[one.run_id], of_later[one.run_id], named_bits, later, "it was resumed in")
+        factor = named_factor * max(SAME_RUN / further, 1.0)
+        _say(one, shares[1][one.run_id], factor, f"{_LATER} {_name(earlier)}")
+        _say(before[one.run_id], shares[0][one.run_id], named_factor, f"it was resumed in {_name(later)}")
 
 
-def _say(one: Score, share: float, factor: float, other: Case, words: str) -> None:
-    one.resume = max(one.resume, math.log2(1 + min(share, SUREST) * max(factor - 1, 0.0)))
-    one.words["resume"] = f"{words} {other.checkpoint.basename}, which fits the same run"
+def _name(case: Case) -> str:
+    return f"{case.checkpoint.basename}, which fits the same run"
+
+
+def _say(one: Score, share: float, factor: float, words: str) -> None:
+    bits = math.log2(1 + min(share, SUREST) * max(factor - 1, 0.0))
+    if bits > one.resume:
+        one.resume = bits
+        one.words["resume"] = words

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from functools import lru_cache
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.lags import start_rate
 from ckpt_migrate.naming import parse_stamp
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from ckpt_migrate.matching.clock import Reading
     from ckpt_migrate.matching.model import Seen, World
     from ckpt_migrate.tracking.records import Run
 
-NAME_STAMP_EXACT = 0.85
-"""Share of stamps in run names that equal the directory's to the second."""
-NAME_STAMP_NEAR = 0.07
-"""Share that is one second later; as many are one second earlier. Further ones say nothing."""
+NAME_STAMP_SHARES: Mapping[int, float] = MappingProxyType({0: 0.85, 1: 0.07, -1: 0.07})
+"""Share of directories' stamps that lie so many seconds after the stamp in their run's name, before any is seen.
+Further ones say nothing."""
+NAME_STAMP_WORTH = 4.0
+"""How many observed pairs these shares are worth."""
 FURTHER_CHECKPOINT = 0.03
 """rho: factor for each further checkpoint on a run; resumed runs are legal but rare."""
+MOST_FURTHER, FURTHER_WORTH = 0.5, 20.0
+"""Bound on what is learned of that factor, and how many directories its prior is worth."""
+SHORTEST_RESUMED_S = 3600.0
+"""Runs shorter than this are the more rarely taken up again, the shorter they are."""
 ANY_LAG_SHARE = 0.01
 """Share of directories whose stamp has nothing to do with the run's start (a clock that was reset)."""
 _STAMP = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)")
@@ -46,6 +54,17 @@ def name_difference(seen: Seen, run: Run) -> float | None:
     """
     stamp = name_stamp(run.name)
     return None if stamp is None else (seen.local - stamp).total_seconds()
+
+
+def learn_name_shares(differences: Iterable[float]) -> dict[int, float]:
+    """Return the shares of differences between stamps and those in run names, from plain pairs.
+
+    Args:
+        differences: Of plain pairs whose run's name has a stamp, seconds.
+    """
+    seen = Counter(round(each) for each in differences)
+    total = sum(seen.values()) + NAME_STAMP_WORTH
+    return {each: (seen[each] + share * NAME_STAMP_WORTH) / total for each, share in NAME_STAMP_SHARES.items()}
 
 
 def best_reading(seen: Seen, run: Run) -> Reading | None:
@@ -77,7 +96,28 @@ def start_density(seen: Seen, start_s: float) -> float:
     return sum(one.share * one.density(start_s) for one in seen.readings)
 
 
-def stamp_density(seen: Seen, run: Run) -> float:
+def is_first(seen: Seen, run: Run) -> bool:
+    """Say whether a directory, if it is a run's, is its first: not one made when the run was taken up again."""
+    if run.start_utc_ms is None or not seen.readings or not is_inside(seen, run):
+        return True
+    difference = name_difference(seen, run)
+    if difference is not None and abs(difference) <= 1:
+        return True
+    return start_density(seen, run.start_utc_ms / 1000) > further_density(run, FURTHER_CHECKPOINT)
+
+
+def learn_further(further: int, first: int) -> float:
+    """Return the factor for further checkpoints, from how many directories were seen to be further ones, and first."""
+    return min((further + FURTHER_CHECKPOINT * FURTHER_WORTH) / (first + FURTHER_WORTH), MOST_FURTHER)
+
+
+def further_density(run: Run, further: float) -> float:
+    """Return the density (per second) of stamps of directories made when a run was taken up again."""
+    duration_s = ((run.end_utc_ms or 0) - (run.start_utc_ms or 0)) / 1000
+    return further / max(duration_s, SHORTEST_RESUMED_S)
+
+
+def stamp_density(seen: Seen, run: Run, world: World) -> float:
     """Return the density (per second) of a directory's stamp, given its run; 0 when nothing is known.
 
     Where run names have stamps, the name's stamp says more than the start. A resumed run has directories whose
@@ -85,18 +125,16 @@ def stamp_density(seen: Seen, run: Run) -> float:
     """
     difference = name_difference(seen, run)
     if difference is not None and abs(difference) <= 1:
-        return NAME_STAMP_NEAR if difference else NAME_STAMP_EXACT
+        return world.name_shares[round(difference)]
     if run.start_utc_ms is None or not seen.readings:
         return 0.0
     density = start_density(seen, run.start_utc_ms / 1000)
-    if run.end_utc_ms is not None and is_inside(seen, run):
-        density += FURTHER_CHECKPOINT / max((run.end_utc_ms - run.start_utc_ms) / 1000, 1.0)
-    return density
+    return density + further_density(run, world.further) if is_inside(seen, run) else density
 
 
 def time_bits(seen: Seen, run: Run, world: World) -> float:
     """Return log2 of f(stamp) * N / r: f the stamp's density, r the local rate of starts among N runs."""
-    density = stamp_density(seen, run)
+    density = stamp_density(seen, run, world)
     if run.start_utc_ms is None or (not density and not seen.readings):
         return 0.0
     rate = start_rate(world.starts_s, run.start_utc_ms / 1000)

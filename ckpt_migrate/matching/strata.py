@@ -13,14 +13,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.sharing import share_out
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ckpt_migrate.tracking.records import Run, RunDetails
 
 PARENT_TAG = "mlflow.parentRunId"
-PRIOR_IN_STORE = 0.3
-"""Chance that a directory's run is in the store at all; 86 of 292 clear-cut real folders had one."""
+PRIOR_IN_STORE, PRIOR_DIRECTORIES = 0.3, 5.0
+"""Chance that a directory's run is in the store at all, and how many directories that figure is worth; 86 of 292
+clear-cut real folders had one."""
+LEAST_IN_STORE, MOST_IN_STORE = 0.1, 0.9
+"""Bounds on that chance, whatever has been counted."""
 OTHER_EXPERIMENT_FACTOR = 1 / 16
 """How much rarer directories are among runs of experiments that the recipe does not name, if the store has one that
 it names."""
@@ -30,9 +35,6 @@ STRATUM_WORTH = 1.0
 """How many runs the rate of all runs is worth in the rate of a kind."""
 SMALLEST_SHARE = 0.02
 """Floor on the share of runs without a directory: a small project proves no smaller one."""
-
-ROUNDS = 10
-"""How often prices are raised: after so many, hardly any run is given away twice."""
 
 Stratum = tuple[str, str, bool]
 """Experiment id; `parent`, `child` or `single`; and whether others of the experiment were launched with it."""
@@ -47,12 +49,19 @@ class Strata:
         totals: How many runs there are of each kind.
         made: How many of them have a directory, by probability.
         expected: Experiment ids that the recipe names; empty when the store has none of them.
+        in_store: Chance that a directory's run is in the store at all.
     """
 
     kinds: Mapping[str, Stratum]
     totals: Mapping[Stratum, int]
     made: Mapping[Stratum, float]
     expected: frozenset[str]
+    in_store: float = PRIOR_IN_STORE
+
+    @property
+    def store_odds(self) -> float:
+        """Odds that a directory's run is in the store, before any evidence of its own."""
+        return self.in_store / (1 - self.in_store)
 
     def rate(self, run_id: str, own: float = 0.0) -> float:
         """Return the chance that a run has a directory, learned from the others of its kind.
@@ -77,7 +86,7 @@ class Strata:
         """Return, by kind, log2 odds, before any evidence, that just this run made a checkpoint."""
         rates = {kind: self._kind_rate(kind) for kind in self.totals}
         total = sum(rates[kind] * count for kind, count in self.totals.items())
-        return {kind: math.log2(PRIOR_IN_STORE / (1 - PRIOR_IN_STORE) * rate / total) for kind, rate in rates.items()}
+        return {kind: math.log2(self.store_odds * rate / total) for kind, rate in rates.items()}
 
     def _kind_rate(self, kind: Stratum, own: float = 0.0) -> float:
         """Return the share of runs of a kind that have a directory, drawn towards that of the whole experiment."""
@@ -140,29 +149,21 @@ def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
     return crowded
 
 
-def count_made(strata: Strata, odds: Iterable[Mapping[str, float]]) -> Strata:
+def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
     """Return the strata with the directories counted.
-
-    A run that several directories fit is shared between them: its price rises until it is given away once. So a
-    directory that fits two runs goes to the one that no other directory needs.
 
     Args:
         strata: The kinds of runs.
         odds: Per directory, the odds of each run that may have made it, against none.
     """
-    rows = list(odds)
-    prices: defaultdict[str, float] = defaultdict(lambda: 1.0)
-    loads: dict[str, float] = {}
-    for _ in range(ROUNDS):
-        found: defaultdict[str, float] = defaultdict(float)
-        for row in rows:
-            total = 1 + sum(each / prices[run_id] for run_id, each in row.items())
-            for run_id, each in row.items():
-                found[run_id] += each / prices[run_id] / total
-        loads = dict(found)
-        for run_id, load in loads.items():
-            prices[run_id] *= max(1.0, load)
+    loads: defaultdict[str, float] = defaultdict(float)
+    for shares in share_out(odds):
+        for run_id, share in shares.items():
+            loads[run_id] += share
     made: defaultdict[Stratum, float] = defaultdict(float)
     for run_id in sorted(loads):
         made[strata.kinds[run_id]] += min(loads[run_id], 1.0)
-    return Strata(strata.kinds, strata.totals, dict(made), strata.expected)
+    found = sum(min(load, 1.0) for load in loads.values())
+    share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
+    in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
+    return Strata(strata.kinds, strata.totals, dict(made), strata.expected, in_store)

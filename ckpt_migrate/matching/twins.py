@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.model import exp2
 from ckpt_migrate.matching.mtimes import end_density
 from ckpt_migrate.matching.params import difference_log2
-from ckpt_migrate.matching.stamps import stamp_density, start_density
+from ckpt_migrate.matching.stamps import further_density, is_inside, stamp_density, start_density
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -28,12 +28,15 @@ if TYPE_CHECKING:
 WINDOW_SCALES = 6.0
 """Siblings are counted within so many widths of the lag's distribution: further ones cannot be mistaken."""
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 5.0, 120.0
+NEAR_WINDOW_S = 300.0
+"""Neighbours are counted, too, within this time: what crashed is started again, with the same config and seeds."""
 PARTNER_STEPS = (1, 2, 4, 7, 11)
 """A run is compared with the siblings so many starts before and after it: near ones and far ones of a sweep."""
 MOST_LOCAL, MOST_PAIRS = 64, 256
 """Pairs looked at in one launch, and in one experiment: enough for a rate, bounded in a burst of launches."""
-PRIOR_TWINS, PRIOR_RUNS = 0.1, 2.5
-"""Among public projects 4 % of the runs, on the mean, have another started within a second; in most none has."""
+PRIOR_SIBLINGS, PRIOR_NEIGHBOURS, PRIOR_RUNS = 0.1, 0.7, 2.5
+"""Among public projects 4 % of the runs, on the mean, have another started within a second, and 27 % within a minute;
+in most of them none has. So many siblings, and neighbours, of so many runs are taken for known."""
 PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
 """Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
 GLOBAL_WORTH = 4.0
@@ -69,6 +72,7 @@ class Twins:
 
     Attributes:
         window_s: Half-width of the window of a launch, seconds.
+        prior: How many siblings PRIOR_RUNS runs are taken to have, before any is seen.
         pairs: Pairs by the experiment of the first, a sample.
         local: Pairs by launch, a sample.
         launches: The launch of each run, by run id.
@@ -77,6 +81,7 @@ class Twins:
     """
 
     window_s: float
+    prior: float
     pairs: Mapping[str, Sequence[Pair]]
     local: Mapping[int, Sequence[Pair]]
     launches: Mapping[str, int]
@@ -98,10 +103,6 @@ class Twins:
         return known
 
 
-NO_TWINS = Twins(SHORTEST_WINDOW_S, {}, {}, {}, {}, {})
-"""What is known before anything has been counted."""
-
-
 def launch_window(clocks: Iterable[FittedClock]) -> float:
     """Return the half-width of the window within which runs may be mistaken for each other by start, seconds."""
     widest = max((phase.scale_s for clock in clocks for phase in clock.phases), default=0.0)
@@ -113,17 +114,16 @@ def gone_siblings(twins: Twins, run: Run, gone_share: float) -> float:
     beside = twins.siblings.get(run.run_id, 0.0)
     if beside >= PRIOR_ALIKE:
         return beside * gone_share / (1 - gone_share)
-    return twins.lone.get(run.experiment_id, PRIOR_TWINS / PRIOR_RUNS)
+    return twins.lone.get(run.experiment_id, twins.prior / PRIOR_RUNS)
 
 
-def likeness(one: Score, seen: Seen, run: Run, world: World) -> float:
+def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> float:
     """Return how much better a sibling of a run explains a directory, on average, than the run itself does.
 
     The average over pairs of siblings of the product, over families, of the likelihood with the second in the place
     of the first: by its start, its end, and the metric. Pairs of the run's own launch count first, then those of the
     experiment; the uniform distribution over the launch window stands in where there are none.
     """
-    twins = world.twins
     keys = frozenset(one.comparison.agreeing + one.comparison.differing)
     allowed = frozenset(one.comparison.differing)
     launch = twins.launches.get(run.run_id, -1)
@@ -134,7 +134,7 @@ def likeness(one: Score, seen: Seen, run: Run, world: World) -> float:
     if keys:
         overall = (_weight(alike_everywhere) + PRIOR_ALIKE) / (_weight(everywhere) + PRIOR_PAIRS)
         agreeing = (_weight(alike_here) + GLOBAL_WORTH * overall) / (_weight(here) + GLOBAL_WORTH)
-    kernel = _Kernel(one, seen, run, world)
+    kernel = _Kernel(one, seen, run, world, twins.window_s)
     total, count = kernel.prior(), 1.0
     for pair in alike_here if len(alike_here) >= GLOBAL_WORTH else (*alike_here, *alike_everywhere):
         total += pair.weight * kernel.ratio(pair)
@@ -155,8 +155,10 @@ def ghost_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float
         world: The shared facts.
         gone_share: Share of runs that are gone from the store, below 1.
     """
-    named = exp2(-max(one.reference, 0.0) - max(one.content, 0.0) - max(one.resume, 0.0))
-    return gone_siblings(world.twins, run, gone_share) * likeness(one, seen, run, world) * named
+    named = exp2(-max(one.reference, 0.0) - max(one.content, 0.0))
+    return named * max(
+        gone_siblings(twins, run, gone_share) * likeness(one, seen, run, world, twins) for twins in world.twins
+    )
 
 
 def _weight(pairs: Iterable[Pair]) -> float:
@@ -166,11 +168,12 @@ def _weight(pairs: Iterable[Pair]) -> float:
 class _Kernel:
     """The likelihood of a directory with a sibling in the place of its run, over that with the run."""
 
-    def __init__(self, one: Score, seen: Seen, run: Run, world: World) -> None:
-        self._seen, self._world, self._metrics = seen, world, one.metrics
+    def __init__(self, one: Score, seen: Seen, run: Run, world: World, window_s: float) -> None:
+        self._seen, self._world, self._metrics, self._window_s = seen, world, one.metrics, window_s
         self._start_s = None if run.start_utc_ms is None else run.start_utc_ms / 1000
         self._end_s = None if run.end_utc_ms is None else run.end_utc_ms / 1000
-        self._stamp = stamp_density(seen, run)
+        self._stamp = stamp_density(seen, run, world)
+        self._further = further_density(run, world.further) if is_inside(seen, run) else 0.0
         self._end = 0.0
         if one.mtime and self._start_s is not None and self._end_s is not None:
             self._end = end_density(seen, self._start_s, self._end_s, world)
@@ -179,10 +182,10 @@ class _Kernel:
         """Return the ratio for a sibling of which nothing is known but that it was launched within the window."""
         ratio = 1.0
         if self._stamp and self._seen.readings and self._start_s is not None:
-            window_s = self._world.twins.window_s
+            window_s = self._window_s
             edges = (start_density(self._seen, self._start_s + sign * window_s) for sign in (-1, 1))
             within = any(abs(one.lag_to(self._start_s)) <= window_s for one in self._seen.readings)
-            ratio *= (1 / (2 * window_s) if within else max(edges)) / self._stamp
+            ratio *= (max(1 / (2 * window_s) if within else max(edges), self._further)) / self._stamp
         if self._end:
             ratio *= SAME_END
         if self._metrics:
@@ -193,7 +196,7 @@ class _Kernel:
         """Return the ratio for a sibling that lies to the run as the second of a pair to the first."""
         ratio = 1.0
         if self._stamp and self._seen.readings and self._start_s is not None:
-            ratio *= start_density(self._seen, self._start_s + pair.apart_s) / self._stamp
+            ratio *= (start_density(self._seen, self._start_s + pair.apart_s) + self._further) / self._stamp
         if self._end and self._start_s is not None and self._end_s is not None:
             if pair.ends_apart_s is None:
                 ratio *= SAME_END
@@ -213,7 +216,9 @@ def count_twins(
     signs: Mapping[str, frozenset[tuple[str, str]]],
     values: Mapping[str, tuple[float, ...]],
     strata: Strata,
+    *,
     window_s: float,
+    prior: float,
 ) -> Twins:
     """Look at runs launched together.
 
@@ -223,6 +228,7 @@ def count_twins(
         values: Last values of the metrics in question, rounded as in file names, by run id.
         strata: How often each kind of run has a directory.
         window_s: Half-width of the window of a launch, seconds.
+        prior: As in `Twins`.
     """
     timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
     starts = [start for start, _, _ in timed]
@@ -249,6 +255,7 @@ def count_twins(
                 local[launch].append(pair)
     return Twins(
         window_s,
+        prior,
         {experiment: _evenly(found, MOST_PAIRS) for experiment, found in pairs.items()},
         {number: _evenly(found, MOST_LOCAL) for number, found in local.items()},
         launches,
@@ -301,4 +308,4 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float) -> dict[st
         lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
     gone_odds = gone_share / (1 - gone_share)
     experiments = alone.keys() | lost.keys()
-    return {each: (lost[each] + PRIOR_TWINS * gone_odds) / (alone[each] + PRIOR_RUNS) for each in sorted(experiments)}
+    return {each: (lost[each] + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS) for each in sorted(experiments)}
