@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")
-@click.argument("plan_path", metavar="PLAN", type=click.Path())
+@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
 @options.dry_run
 @options.yes
 @options.tracking_uri

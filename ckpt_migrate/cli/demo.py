@@ -11,7 +11,7 @@ from ckpt_migrate.cli import run as run_command
 
 
 @click.command("demo", short_help="Make a legacy tree and a real store, and run the whole story on them.")
-@click.argument("folder", metavar="[DIR]", default="ckpt-migrate-demo", type=click.Path())
+@click.argument("folder", metavar="[DIR]", default="ckpt-migrate-demo", type=click.Path(readable=False))
 def command(folder: str) -> int:
     """Make a legacy tree and a real MLflow store in DIR (default ./ckpt-migrate-demo) and walk through the story.
 

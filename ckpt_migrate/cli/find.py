@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @click.command("find", short_help="Look up any id or name, old or new, of a directory or a run.")
 @click.argument("queries", nargs=-1, required=True, metavar="ID...")
-@click.option("--root", "roots", multiple=True, required=True, type=click.Path(), help="Where checkpoints lie.")
+@click.option(
+    "--root", "roots", multiple=True, required=True, type=click.Path(readable=False), help="Where checkpoints lie."
+)
 @options.tracking_uri
 @options.migration
 @options.output_format

@@ -18,7 +18,7 @@ OPEN_STATES = frozenset({LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogS
 
 
 @click.command("log", short_help="List past applies and the state each is in.")
-@click.argument("root", default=".", type=click.Path())
+@click.argument("root", default=".", type=click.Path(readable=False))
 @options.output_format
 def command(root: str, output_format: str) -> int:
     """List the applies at or below ROOT (default: here), oldest first, and the state that each is in.

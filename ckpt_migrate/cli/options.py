@@ -13,7 +13,9 @@ Command = TypeVar("Command", bound=Any)
 
 def roots(command: Command) -> Command:
     """Add ROOT..., the directories to look below."""
-    wrapped: Command = click.argument("roots", nargs=-1, required=True, type=click.Path(), metavar="ROOT...")(command)
+    wrapped: Command = click.argument(
+        "roots", nargs=-1, required=True, type=click.Path(readable=False), metavar="ROOT..."
+    )(command)
     return wrapped
 
 

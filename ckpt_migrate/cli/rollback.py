@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 
 @click.command("rollback", short_help="Put back every name, byte and time stamp of an apply.")
-@click.argument("log", metavar="LOG|latest", type=click.Path())
-@click.option("--root", default=".", type=click.Path(), help="Where `latest` looks; default: here and below.")
+@click.argument("log", metavar="LOG|latest", type=click.Path(readable=False))
+@click.option(
+    "--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here and below."
+)
 @options.dry_run
 @options.yes
 @options.lock_timeout

@@ -21,7 +21,7 @@ ORDER = "?!~+-"
 
 
 @click.command("show", short_help="Show a plan as a table, or one checkpoint's whole case.")
-@click.argument("plan_path", metavar="PLAN", type=click.Path())
+@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
 @click.argument("checkpoint", required=False)
 @options.output_format
 def command(plan_path: str, checkpoint: str | None, output_format: str) -> int:

@@ -35,14 +35,12 @@ def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> 
     folder = os.path.dirname(target)
     if not os.path.isdir(folder):
         raise PlanError(f"there is no folder {folder}", where=path, remedy=f"Make it, or {_OTHER}.")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise PlanError(f"no permission to write in {folder}", where=path, remedy=f"{_OTHER.capitalize()}.")
-    if not os.path.lexists(target):
-        return
-    if not os.path.isfile(target):
+    if os.path.lexists(target) and not os.path.isfile(target):
         what = "is a folder" if os.path.isdir(target) else "is no regular file; use -o - for standard output"
         raise PlanError(what, where=path, remedy=f"{_OTHER.capitalize()}.")
-    if overwrite:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PlanError(f"no permission to write in {folder}", where=path, remedy=f"{_OTHER.capitalize()}.")
+    if overwrite or not os.path.lexists(target):
         return
     try:
         with open(target, "rb") as file:
