@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WIDTH_ALL = 8
 WIDTH = 4
+_encode = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode
 _CHECKSUM = "# checksum: "
 _CREATED = "\ncreated: "
 
@@ -44,8 +45,7 @@ def broken(sealed: str, values: Mapping[str, object]) -> tuple[str, ...] | None:
 
 
 def _digest(value: object, width: int) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=width // 2).hexdigest()
+    return hashlib.blake2b(_encode(value).encode("utf-8", "surrogatepass"), digest_size=width // 2).hexdigest()
 
 
 def checksum_line(text: str) -> str:
