@@ -60,22 +60,36 @@ def command(
     )
     plan = planned.plan
     if output_format == "json":
-        output.print_json(
-            {
-                "path": None if path == "-" else path,
-                "created": plan.created,
-                "clock": plan.clock,
-                "summary": plan.summary,
-                "expected_wrong": planned.expected_wrong,
-                "entries": [entry_data(entry) for entry in plan.entries],
-                "warnings": planned.warnings,
-                "notes": planned.notes,
-                "problems": [{"path": where, "what": what} for where, what in planned.problems],
-                "dangling_links": output.dangling_links(plan),
-            }
-        )
+        output.print_json(_data(planned, path))
     elif path == "-":
         output.echo(planned.text, nl=False)
+    _say_warnings(planned)
+    if output_format == "text" and path != "-":
+        _say_what_was_planned(planned, path)
+    undecided = {Status.AMBIGUOUS, Status.UNMATCHED, Status.BUSY, Status.UNREADABLE}
+    open_ones = any(
+        e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP) for e in plan.entries
+    )
+    return EXIT_UNDECIDED if open_ones or planned.problems else 0
+
+
+def _data(planned: Planned, path: str) -> dict[str, object]:
+    plan = planned.plan
+    return {
+        "path": None if path == "-" else path,
+        "created": plan.created,
+        "clock": plan.clock,
+        "summary": plan.summary,
+        "expected_wrong": planned.expected_wrong,
+        "entries": [entry_data(entry) for entry in plan.entries],
+        "warnings": planned.warnings,
+        "notes": planned.notes,
+        "problems": [{"path": where, "what": what} for where, what in planned.problems],
+        "dangling_links": output.dangling_links(plan),
+    }
+
+
+def _say_warnings(planned: Planned) -> None:
     for warning in planned.warnings[:MOST_WARNINGS]:
         output.say(f"Warning: {warning.where}: {warning.what}")
     if len(planned.warnings) > MOST_WARNINGS:
@@ -86,14 +100,7 @@ def command(
         output.say(f"Warning: {where}: {what}")
     for note in planned.notes:
         output.say(f"Warning: {note}.")
-    output.say_links(plan)
-    if output_format == "text" and path != "-":
-        _say_what_was_planned(planned, path)
-    undecided = {Status.AMBIGUOUS, Status.UNMATCHED, Status.BUSY, Status.UNREADABLE}
-    open_ones = any(
-        e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP) for e in plan.entries
-    )
-    return EXIT_UNDECIDED if open_ones or planned.problems else 0
+    output.say_links(planned.plan)
 
 
 def _say_what_was_planned(planned: Planned, path: str) -> None:
