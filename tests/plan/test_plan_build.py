@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import random
+import re
+import subprocess
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from project import Project, set_time
 
 from ckpt_migrate import api
+from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.plan.build import BUSY_S
 from ckpt_migrate.plan.fields import shown_confidence
 from ckpt_migrate.plan.records import Action, Link, Status
@@ -192,6 +196,23 @@ def test_planning_twice_gives_the_same_bytes_and_changes_no_other(project: Proje
     texts = {text_of("checkpoints/phase2") for _ in range(2)}
     assert len(texts) == 1
     assert project.snapshot() == before
+
+
+def test_the_order_of_hashes_does_not_matter(project: Project) -> None:
+    """Each process orders its sets in another way; `PYTHONHASHSEED` chooses which."""
+    texts = set()
+    for seed in ("1", "2", "3"):
+        done = subprocess.run(
+            [sys.executable, "-m", "ckpt_migrate", "plan", "checkpoints", "--tracking-uri", "mlruns", "-o", "-"],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            cwd=project.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == EXIT_UNDECIDED
+        texts.add(re.sub(r"(?m)^created: .*\n", "", done.stdout))
+    assert len(texts) == 1
 
 
 # Names that may hold anything.
