@@ -122,6 +122,7 @@ def test_a_file_cut_within_its_pickle_says_so(tmp_path: Path, make: Callable[[ob
         (packed(zipfile.ZIP_DEFLATED, data=b"N"), "ends in the middle"),
         (b"\x80\x02" + b"\xff" * 100, "no valid pickle"),
     ],
+    ids=("empty", "zeros", "pointer", "cut", "no pickle", "lzma", "short", "garbage"),  # zip bytes hold the time
 )
 def test_what_is_no_file_of_torch_says_why(tmp_path: Path, data: bytes, what: str) -> None:
     path = tmp_path / "model.pt"
