@@ -71,7 +71,7 @@ class Executor:
         except OSError as error:
             raise ChangeFailedError("the log cannot be written", error) from error
         try:
-            self._change(group)
+            self._change(group, group.times())
         except ChangeFailedError:
             for times in group.times():
                 with contextlib.suppress(OSError):  # what was not reached needs none
@@ -113,7 +113,7 @@ class Executor:
             return path[len(self._root) + 1 :]
         return os.path.relpath(path, self._root)
 
-    def _change(self, group: Group) -> None:
+    def _change(self, group: Group, times: Sequence[SetTimes]) -> None:
         operation: Operation | None = None
         what = ""
         try:
@@ -134,11 +134,11 @@ class Executor:
             for operation in files:
                 _publish(operation)
                 self.completed.append(operation.step())
-            for operation in group.times():
+            for operation in times:
                 _keep_time(operation)
                 self.completed.append(operation.step())
             operation, what = None, "new names cannot be brought to the disk"
-            _at_once(storage.sync_directory, _touched(group))
+            _at_once(storage.sync_directory, [each.path for each in times])
         except OSError as error:
             raise ChangeFailedError(what if operation is None else operation.step().describe(), error) from error
 
@@ -209,12 +209,6 @@ def remaining_groups(changes: Sequence[Change], history: History, phase: Phase, 
     times = tuple(SetTimes(None, path, mtime_ns) for path, mtime_ns in left.items() if os.path.isdir(path))
     if times:
         yield Group(number, phase, (), (), times)
-
-
-def _touched(group: Group) -> list[str]:
-    """Return the directories whose names or times a group changes."""
-    inner = [c.target for c in group.changes if c.files or c.sweeps or c.source == c.target]
-    return [*inner, *(folder.path for folder in group.folders)]
 
 
 def _file_record(file: WriteFile, phase: Phase) -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 LOG_FORMAT = 1
 SUFFIX = ".jsonl"
 _CRC_START = ',"crc":"'
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _TAIL_LENGTH = len(_CRC_START) + 8 + len('"}')
 
 
@@ -38,6 +39,7 @@ class Contents:
         damage: A line for each place where a record was lost, empty for a log that is whole.
         next_seq: Number that the next record gets.
         ends_in_line: Whether the file ends with a newline.
+        size_bytes: How long the file was when it was read.
     """
 
     path: str
@@ -45,6 +47,7 @@ class Contents:
     damage: tuple[str, ...]
     next_seq: int
     ends_in_line: bool
+    size_bytes: int
 
 
 class Journal:
@@ -114,7 +117,7 @@ class Journal:
 
 def encode(record: dict[str, Any]) -> str:
     """Return a record as its line, without the newline."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"))
+    text = _ENCODER.encode(record)
     return f'{text[:-1]}{_CRC_START}{zlib.crc32(text.encode("ascii")):08x}"}}'
 
 
@@ -172,7 +175,7 @@ def read(path: str) -> Contents:
         what = "this is no log of ckpt-migrate, or every line of it is damaged"
         remedy = "Name a file from ROOT/.ckpt-migrate; `ckpt-migrate log ROOT` lists them."
         raise JournalError(what, where=path, remedy=remedy)
-    return Contents(path, tuple(records), tuple(damage), expected, ends_in_line)
+    return Contents(path, tuple(records), tuple(damage), expected, ends_in_line, len(data))
 
 
 def _describe_loss(unread: list[int], number: int, lost: int) -> str:

@@ -180,6 +180,7 @@ class Change:
         mtime_ns: The modification time that it shall have afterwards, nanoseconds since 1970-01-01 UTC.
         files: Its manifests, written when it is at `target`.
         sweeps: What a crash left behind, removed first.
+        is_late: Whether its modification time is another one already, left so by a crash.
     """
 
     item: int
@@ -189,6 +190,12 @@ class Change:
     mtime_ns: int
     files: tuple[WriteFile, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    is_late: bool = False
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether something in the directory changes, or its time: a rename alone touches only what holds it."""
+        return bool(self.files or self.sweeps or self.is_late)
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +228,7 @@ class Group:
     def times(self) -> tuple[SetTimes, ...]:
         """Return the times that are put back: of each changed directory, then of those that hold them."""
         return (
-            *(SetTimes(change.item, change.target, change.mtime_ns) for change in self.changes),
+            *(SetTimes(c.item, c.target, c.mtime_ns) for c in self.changes if c.is_inside),
             *self.folders,
         )
 

@@ -98,8 +98,9 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bo
     sweeps = _leftovers(logged, place, finding)
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
-    if place != wanted or files or sweeps or mtime_ns != found.st_mtime_ns:
-        finding.change = Change(logged.item, place, wanted, identity, mtime_ns, files, sweeps)
+    is_late = mtime_ns != found.st_mtime_ns
+    if place != wanted or files or sweeps or is_late:
+        finding.change = Change(logged.item, place, wanted, identity, mtime_ns, files, sweeps, is_late)
     return finding
 
 

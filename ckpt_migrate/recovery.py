@@ -72,21 +72,6 @@ def latest_log(folder: str) -> str:
     raise UsageError("no log of an apply is at or below this folder", where=os.path.abspath(folder), remedy=remedy)
 
 
-def renames_in_force(root: str) -> tuple[tuple[str, str], ...]:
-    """Return old and new path of every rename that the logs of a root record and that was not taken back, sorted."""
-    found: set[tuple[str, str]] = set()
-    for path in _log_paths(root):
-        try:
-            history = load(path)
-        except JournalError:
-            continue
-        if history.state is LogState.ROLLED_BACK:
-            continue
-        renamed = (item for item in history.items.values() if item.source != item.target)
-        found.update((item.source, item.target) for item in renamed if os.path.lexists(item.target))
-    return tuple(sorted(found))
-
-
 def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = None) -> History | None:
     """Refuse when earlier work stands in the way; return the log of this very plan when it can be continued.
 
@@ -103,6 +88,8 @@ def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = Non
     found: dict[str, History] = {}
     for folder in folders:
         for path in _log_paths(folder):
+            if os.path.realpath(path) == allowed:
+                continue
             try:
                 history = load(path)
             except JournalError as error:

@@ -21,7 +21,7 @@ from ckpt_migrate.operations import Phase
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.reconcile import Finding, Goal, reconcile
 from ckpt_migrate.records import STATE_DIRECTORY
-from ckpt_migrate.recovery import guard, latest_log, renames_in_force
+from ckpt_migrate.recovery import guard
 from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.history import History
     from ckpt_migrate.operations import Group, Step
     from ckpt_migrate.progress import Progress
-
-__all__ = ["RollbackResult", "latest_log", "renames_in_force", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,8 @@ def roll_back(
         operations = tuple(operation.step() for group in run.groups(findings) for operation in group.operations())
         return run.result(findings, operations, is_dry_run=True)
     with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
-        run = _Rollback(load(log), progress)  # another process may have rolled it back while this one waited
+        if os.stat(run.history.path).st_size != run.history.contents.size_bytes:
+            run = _Rollback(load(log), progress)  # another process went on with it while this one waited
         run.check()
         return run.execute()
 

@@ -22,7 +22,7 @@ from ckpt_migrate.errors import (
     UsageError,
 )
 from ckpt_migrate.lock import hold
-from ckpt_migrate.recovery import find_logs, latest_log, renames_in_force
+from ckpt_migrate.recovery import find_logs, latest_log
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -200,16 +200,6 @@ def test_a_log_of_a_newer_version_is_refused_not_misread(small: Tree, recipe: Re
         file.write(b"\n".join([*lines, b""]))
     with pytest.raises(JournalError, match="version of the tool"):
         roll_back(log)
-
-
-def test_renames_in_force_follow_the_rollback(small: Tree, recipe: Recipe) -> None:
-    log = apply_plan(small.plan(), recipe).log
-    plan = small.plan()
-    pairs = tuple(sorted((plan.absolute(e.checkpoint), plan.absolute(e.target or "")) for e in small.entries))
-    assert renames_in_force(str(small.root)) == pairs
-    assert log is not None
-    roll_back(log)
-    assert renames_in_force(str(small.root)) == ()
 
 
 def test_a_plan_made_in_memory_is_known_again(small: Tree, recipe: Recipe) -> None:
