@@ -99,6 +99,9 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bo
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
     is_late = mtime_ns != found.st_mtime_ns
+    if (files or sweeps) and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        finding.obstacle = f"no permission to change manifests in {place}"
+        return finding
     if place != wanted or files or sweeps or is_late:
         finding.change = Change(logged.item, place, wanted, identity, mtime_ns, files, sweeps, is_late)
     return finding

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -197,10 +198,13 @@ def test_a_directory_swapped_at_the_last_moment_is_put_back(
     assert (small.folder / "taken" / "model.pt").exists()
 
 
+@pytest.mark.parametrize("has_manifests", [True, False])
 def test_a_directory_changed_after_the_check_stops_the_apply(
-    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, *, has_manifests: bool
 ) -> None:
-    """Each directory is looked at once more just before its group is logged."""
+    """Each directory is looked at once more just before its group is logged, by recipes without manifests as well."""
+    if not has_manifests:
+        recipe = replace(recipe, manifests=())
     real = storage.append
     late = small.root / f"{uid(2)}_{stamp(2)}" / "late.ckpt"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,6 +188,19 @@ def test_a_directory_in_use_is_left_alone(small: Tree, applied: str) -> None:
         assert len(result.changed) == 1
         assert "open for writing (model.pt by process" in result.changed[0]
         assert len(result.restored) == 2
+    assert roll_back(applied).is_complete
+
+
+def test_a_directory_that_may_not_be_changed_does_not_hold_up_the_rest(small: Tree, applied: str) -> None:
+    done = subprocess.run(["chattr", "+i", str(_new(small, 1))], check=False, capture_output=True)
+    if done.returncode != 0:
+        pytest.skip("this file system or user cannot make a directory immutable")
+    try:
+        result = roll_back(applied)
+    finally:
+        subprocess.run(["chattr", "-i", str(_new(small, 1))], check=True)
+    assert result.changed == (f"{_old(small, 1)}: no permission to change manifests in {_new(small, 1)}",)
+    assert len(result.restored) == 2
     assert roll_back(applied).is_complete
 
 
