@@ -76,12 +76,15 @@ def _canonical_text(text: str) -> str:
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     if _NUMBER.fullmatch(text):
-        return _canonical_number(int(text) if text.isdigit() and len(text) < _LONGEST_INTEGER else float(text))
+        try:
+            return _canonical_number(int(text) if text.isdigit() and len(text) < _LONGEST_INTEGER else float(text))
+        except ValueError:  # `1_` has the looks of a number and is none
+            return text
     if text[:1] in "[({" and text[-1:] in "])}" and len(text) <= _LONGEST_LITERAL:
         for parse in (ast.literal_eval, json.loads):
             try:
                 return _canonical(parse(text))
-            except (ValueError, SyntaxError, MemoryError, RecursionError):
+            except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
                 continue
         return text
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
