@@ -18,11 +18,11 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate import apply as apply_module
-from ckpt_migrate.listing import current_fingerprint
+from ckpt_migrate.apply import carry_out as apply_module
 from ckpt_migrate.plan.records import Action, Clock, Entry, Plan, RunFacts, Status
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.rollback import roll_back
+from ckpt_migrate.scan.listing import current_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence import read_all
 from ckpt_migrate.recipe import load_recipe
-from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.scan.walk import scan_roots
 
 if TYPE_CHECKING:
     from collections.abc import Callable

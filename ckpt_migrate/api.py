@@ -28,15 +28,15 @@ from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ckpt_migrate.apply import ApplyResult
+    from ckpt_migrate.apply.carry_out import ApplyResult
     from ckpt_migrate.find import Found
+    from ckpt_migrate.journal.logs import LogSummary
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.planning import Planned
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.recovery import LogSummary
     from ckpt_migrate.rollback import RollbackResult
-    from ckpt_migrate.scan import ScanResult
+    from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import StoreWarning
     from ckpt_migrate.verify import Verification
 
@@ -64,7 +64,7 @@ def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progres
         RootError: A root is no directory that can be listed.
         RecipeError: There is no such recipe, or it is wrong.
     """
-    from ckpt_migrate.scan import scan_roots
+    from ckpt_migrate.scan.walk import scan_roots
 
     return scan_roots(_roots(roots), load_recipe(os.fspath(migration)), progress=progress)
 
@@ -198,7 +198,7 @@ def apply_loaded(
 
     Takes and raises what `apply` does.
     """
-    from ckpt_migrate.apply import apply_plan
+    from ckpt_migrate.apply.carry_out import apply_plan
 
     return apply_plan(
         plan, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
@@ -242,7 +242,7 @@ def find_log(log: StrPath, *, root: StrPath = ".") -> str:
         RootError: There is no such folder as `root`.
         UsageError: There is no log.
     """
-    from ckpt_migrate.recovery import latest_log
+    from ckpt_migrate.journal.logs import latest_log
 
     if log == "latest":
         return latest_log(_folder(root))
@@ -258,7 +258,7 @@ def logs(root: StrPath = ".") -> tuple[LogSummary, ...]:
     Raises:
         RootError: There is no such folder.
     """
-    from ckpt_migrate.recovery import find_logs, state_directories
+    from ckpt_migrate.journal.logs import find_logs, state_directories
 
     found = {log.path: log for state in state_directories(_folder(root)) for log in find_logs(os.path.dirname(state))}
     return tuple(found[path] for path in sorted(found, key=lambda path: (os.path.basename(path), path)))
@@ -278,7 +278,7 @@ def verify(
         RecipeError: There is no such recipe, or it is wrong.
         StoreError: No store was found, or one could not be read to its end.
     """
-    from ckpt_migrate.scan import scan_roots
+    from ckpt_migrate.scan.walk import scan_roots
     from ckpt_migrate.stores import open_named
     from ckpt_migrate.verify import verify as hold_against
 
@@ -315,7 +315,7 @@ def find(
     """
     from ckpt_migrate.find import find as look_up
     from ckpt_migrate.find import renamings
-    from ckpt_migrate.scan import scan_roots
+    from ckpt_migrate.scan.walk import scan_roots
     from ckpt_migrate.stores import open_named
 
     recipe = load_recipe(os.fspath(migration))

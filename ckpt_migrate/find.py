@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import JournalError
-from ckpt_migrate.history import LogState, load
+from ckpt_migrate.journal.history import LogState, load
+from ckpt_migrate.journal.logs import find_logs, state_directories
 from ckpt_migrate.naming import RUN_ID
-from ckpt_migrate.recovery import find_logs, state_directories
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -15,7 +15,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.filestate import read_quietly
+from ckpt_migrate.executor.filestate import read_quietly
 from ckpt_migrate.structure import draw_tree
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from ckpt_migrate.plan.file import check_place, save
 from ckpt_migrate.plan.write import render_plan
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import State
-from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.scan.walk import scan_roots
 from ckpt_migrate.stores import open_named, recorded
 
 if TYPE_CHECKING:

@@ -11,24 +11,24 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.busy import files_open_for_writing
 from ckpt_migrate.errors import ExecutionError
-from ckpt_migrate.executor import remaining_groups
-from ckpt_migrate.history import LogState, load
-from ckpt_migrate.identity import TEMPORARY_PREFIX
-from ckpt_migrate.journal import Journal
-from ckpt_migrate.operations import Phase
+from ckpt_migrate.executor.busy import files_open_for_writing
+from ckpt_migrate.executor.groups import remaining_groups
+from ckpt_migrate.executor.identity import TEMPORARY_PREFIX
+from ckpt_migrate.executor.operations import Phase
+from ckpt_migrate.executor.reconcile import Finding, Goal, reconcile
+from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.journal.history import LogState, load
+from ckpt_migrate.journal.log_file import Journal
+from ckpt_migrate.journal.logs import guard
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.reconcile import Finding, Goal, reconcile
 from ckpt_migrate.records import STATE_DIRECTORY
-from ckpt_migrate.recovery import guard
-from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from ckpt_migrate.history import History
-    from ckpt_migrate.operations import Group, Step
+    from ckpt_migrate.executor.operations import Group, Step
+    from ckpt_migrate.journal.history import History
     from ckpt_migrate.progress import Progress
 
 

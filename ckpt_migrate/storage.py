@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ckpt_migrate.filestate import FileState
+    from ckpt_migrate.executor.filestate import FileState
 
 CLAIM_MODE = 0o000
 """Mode of the empty directory that claims a target name where the file system lacks a refusing rename."""

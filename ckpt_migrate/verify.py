@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
-    from ckpt_migrate.scan import ScanResult
+    from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import Run, RunStore
 
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ckpt_migrate import listing
-from ckpt_migrate.listing import current_fingerprint, fingerprint, list_directory
 from ckpt_migrate.records import FileStat
+from ckpt_migrate.scan import listing
+from ckpt_migrate.scan.listing import current_fingerprint, fingerprint, list_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable

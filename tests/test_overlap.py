@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from ckpt_migrate import overlap
-from ckpt_migrate.overlap import PROBED, THREADS, map_in_order
+from ckpt_migrate.scan import overlap
+from ckpt_migrate.scan.overlap import PROBED, THREADS, map_in_order
 
 COUNT = PROBED + 40
 

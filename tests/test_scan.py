@@ -17,7 +17,7 @@ import pytest
 from ckpt_migrate.errors import RootError
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import STATE_DIRECTORY, Checkpoint, State
-from ckpt_migrate.scan import ScanResult, scan_roots
+from ckpt_migrate.scan.walk import ScanResult, scan_roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -378,12 +378,12 @@ def test_without_permission_to_search_a_folder_its_checkpoints_are_unreadable() 
     """Names can be listed and nothing behind them: as it is for a user without rights."""
     call = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable, "-c"]
     code = (
-        "import sys; from ckpt_migrate.recipe import load_recipe; from ckpt_migrate.scan import scan_roots\n"
+        "import sys; from ckpt_migrate.recipe import load_recipe; from ckpt_migrate.scan.walk import scan_roots\n"
         "r = scan_roots(sys.argv[1:], load_recipe())\n"
         "print([(c.basename, c.state.value, c.reason) for c in r.checkpoints], [w for _, w in r.problems])"
     )
     here = Path(__file__).parents[1]
-    if subprocess.run([*call, "import ckpt_migrate.scan"], capture_output=True, check=False, cwd=here).returncode:
+    if subprocess.run([*call, "import ckpt_migrate.scan.walk"], capture_output=True, check=False, cwd=here).returncode:
         pytest.skip("an unprivileged user cannot read this checkout or interpreter")
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
@@ -450,7 +450,7 @@ def test_a_folder_mounted_below_itself_is_scanned_once(root: Path) -> None:
     fill(root / "data" / "again")
     fill(root / "other" / "view")
     code = (
-        "import sys; from ckpt_migrate.recipe import load_recipe; from ckpt_migrate.scan import scan_roots\n"
+        "import sys; from ckpt_migrate.recipe import load_recipe; from ckpt_migrate.scan.walk import scan_roots\n"
         "print(len(scan_roots(sys.argv[1:], load_recipe()).checkpoints))"
     )
     script = 'mount --bind "$1/data" "$1/data/again" && mount --bind "$1/data" "$1/other/view" && "$2" -c "$3" "$1"'

@@ -17,7 +17,7 @@ from ckpt_migrate.evidence import read_all
 from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import State
-from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.scan.walk import scan_roots
 from ckpt_migrate.tracking import open_stores
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ckpt_migrate.errors import EXIT_FAILED
 from ckpt_migrate.plan.records import Action
 
 if TYPE_CHECKING:
-    from ckpt_migrate.apply import ApplyResult
+    from ckpt_migrate.apply.carry_out import ApplyResult
 
 
 @click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")

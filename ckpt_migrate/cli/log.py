@@ -9,10 +9,10 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.history import LogState
+from ckpt_migrate.journal.history import LogState
 
 if TYPE_CHECKING:
-    from ckpt_migrate.recovery import LogSummary
+    from ckpt_migrate.journal.logs import LogSummary
 
 OPEN_STATES = frozenset({LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.PARTLY_ROLLED_BACK})
 

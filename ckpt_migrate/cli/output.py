@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 import click
 
 from ckpt_migrate.errors import CkptMigrateError
-from ckpt_migrate.inspection import printable
 from ckpt_migrate.plan.fields import link_data
 from ckpt_migrate.progress import SILENT
+from ckpt_migrate.scan.inspection import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -15,7 +15,7 @@ from ckpt_migrate.records import State
 
 if TYPE_CHECKING:
     from ckpt_migrate.records import Checkpoint
-    from ckpt_migrate.scan import ScanResult
+    from ckpt_migrate.scan.walk import ScanResult
 
 MEANING = {
     State.LEGACY: "named by the old training code",

@@ -12,9 +12,9 @@ from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.pointers import PointerReader
 from ckpt_migrate.evidence.records import Evidence, Fact, Problem
 from ckpt_migrate.evidence.torch_facts import TorchReader
-from ckpt_migrate.overlap import map_in_order
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
+from ckpt_migrate.scan.overlap import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

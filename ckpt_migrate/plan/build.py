@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.records import Matching, Verdict, Weight
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
-    from ckpt_migrate.scan import ScanResult
+    from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
 
 BUSY_S = 300.0

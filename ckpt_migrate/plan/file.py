@@ -7,10 +7,10 @@ import os
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import PlanError
-from ckpt_migrate.history import LogState
+from ckpt_migrate.journal.history import LogState
+from ckpt_migrate.journal.logs import find_logs, state_directories
 from ckpt_migrate.plan.seal import is_untouched
 from ckpt_migrate.plan.write import HEADER
-from ckpt_migrate.recovery import find_logs, state_directories
 from ckpt_migrate.storage import replace_file
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate.inspection import printable
 from ckpt_migrate.plan.fields import candidate_data, clock_data, entry_data, link_data, run_data, sealed_top
 from ckpt_migrate.plan.records import PLAN_VERSION
 from ckpt_migrate.plan.seal import checksum_line, seal
+from ckpt_migrate.scan.inspection import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Call = Callable[..., Ended]
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HEAVY = ("yaml", "mlflow", "sqlite3", "tqdm", "ckpt_migrate.api", "ckpt_migrate.scan", "ckpt_migrate.plan")
+HEAVY = ("yaml", "mlflow", "sqlite3", "tqdm", "ckpt_migrate.api", "ckpt_migrate.scan.walk", "ckpt_migrate.plan")
 STORE = ("--tracking-uri", "mlruns")
 TIMES_CLICK = 2.0
 """User time that the list of commands may take, in that of Python with click alone."""

@@ -13,7 +13,7 @@ from ckpt_migrate.evidence import read_all, read_evidence, reading
 from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.records import Evidence, Fact, FactKind, Problem
 from ckpt_migrate.recipe import load_recipe
-from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.scan.walk import scan_roots
 from evidence.torch_format import lightning, zip_file
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from trees import LONG_AGO_NS, Tree, make_tree, run_id, set_time, stamp, uid
 
 from ckpt_migrate import manifest
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import (
     EXIT_UNDECIDED,
     DriftError,
@@ -22,11 +22,20 @@ from ckpt_migrate.errors import (
     PlanError,
     UnfinishedError,
 )
-from ckpt_migrate.filestate import FileState
-from ckpt_migrate.identity import Identity
-from ckpt_migrate.operations import Change, Operation, Rename, SetTimes, Sweep, WriteFile, order_moves, unit_renames
+from ckpt_migrate.executor.filestate import FileState
+from ckpt_migrate.executor.identity import Identity
+from ckpt_migrate.executor.operations import (
+    Change,
+    Operation,
+    Rename,
+    SetTimes,
+    Sweep,
+    WriteFile,
+    order_moves,
+    unit_renames,
+)
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.plan.records import Action
-from ckpt_migrate.recovery import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from trees import make_tree, power
 from trees.crash import SCENARIOS, Point, campaign, kill_at, make_world, start
 
 from ckpt_migrate import storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, JournalError, UnfinishedError
-from ckpt_migrate.recovery import find_logs
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:

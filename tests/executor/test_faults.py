@@ -15,10 +15,11 @@ import pytest
 from trees import run_id, stamp, uid
 from trees.crash import IMPORT_FROM, make_world
 
-from ckpt_migrate import executor, storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate import storage
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, ExecutionError, LockedError, PlanAppliedError
-from ckpt_migrate.recovery import find_logs
+from ckpt_migrate.executor import groups
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def test_an_edit_between_check_and_replacement_is_not_lost(
 ) -> None:
     """Somebody saves README.md at the last moment: his text is in its place afterwards, and rollback leaves it."""
     readme = small.root / f"{run_id(1)}_{stamp(1)}" / "README.md"
-    real = executor._publish
+    real = groups._publish
     if not can_exchange:
         monkeypatch.setattr(storage, "exchange", lambda *_: False)
 
@@ -166,7 +167,7 @@ def test_an_edit_between_check_and_replacement_is_not_lost(
         real(operation)
 
     with monkeypatch.context() as patch:
-        patch.setattr(executor, "_publish", race)
+        patch.setattr(groups, "_publish", race)
         with pytest.raises(ExecutionError, match="edited in the meantime") as caught:
             apply_plan(small.plan(), recipe)
     assert readme.read_bytes() == b"saved at the last moment"
@@ -256,7 +257,7 @@ def test_a_claim_left_by_a_crash_is_swept(world: Tree, recipe: Recipe, monkeypat
 
 APPLY = """
 import pickle, sys
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError
 from ckpt_migrate.recipe import load_recipe
 with open(sys.argv[1], "rb") as file:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate import identity
-from ckpt_migrate.identity import Identity, identify, is_copy, is_same, list_files
+from ckpt_migrate.executor import identity
+from ckpt_migrate.executor.identity import Identity, identify, is_copy, is_same, list_files
 
 if TYPE_CHECKING:
     from pathlib import Path

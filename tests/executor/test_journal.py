@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ckpt_migrate.errors import JournalError
-from ckpt_migrate.journal import Journal, decode, encode, read
+from ckpt_migrate.journal.log_file import Journal, decode, encode, read
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate import lock
 from ckpt_migrate.errors import LockedError
+from ckpt_migrate.executor import lock
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 HOLD = """
 import sys, time
-from ckpt_migrate import lock
+from ckpt_migrate.executor import lock
 with lock.hold(sys.argv[1:]):
     print("held", flush=True)
     time.sleep(60)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from trees import Tree, make_tree, run_id, set_time, stamp, uid
 
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import DriftError
 from ckpt_migrate.rollback import roll_back
 

@@ -11,7 +11,7 @@ import pytest
 from trees import Tree, facts, make_tree, run_id, stamp
 
 from ckpt_migrate import storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import (
     EXIT_USAGE,
     ExecutionError,
@@ -21,8 +21,8 @@ from ckpt_migrate.errors import (
     UnfinishedError,
     UsageError,
 )
-from ckpt_migrate.lock import hold
-from ckpt_migrate.recovery import find_logs, latest_log
+from ckpt_migrate.executor.lock import hold
+from ckpt_migrate.journal.logs import find_logs, latest_log
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def test_a_log_that_cannot_be_read_is_listed_and_blocks(small: Tree, recipe: Rec
 
 
 def test_a_log_of_a_newer_version_is_refused_not_misread(small: Tree, recipe: Recipe) -> None:
-    from ckpt_migrate.journal import encode  # noqa: PLC0415 - one user
+    from ckpt_migrate.journal.log_file import encode  # noqa: PLC0415 - one user
 
     log = apply_plan(small.plan(), recipe).log
     assert log is not None

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 from trees import LONG_AGO_NS, Tree, run_id, set_time, stamp, uid
 
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import JournalError, UnfinishedError
-from ckpt_migrate.recovery import find_logs
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate import executor, storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate import storage
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import EXIT_FAILED, ExecutionError
-from ckpt_migrate.recovery import find_logs
+from ckpt_migrate.executor import groups
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ COUNT = 6
 @pytest.fixture
 def many(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
     """Return a tree of three groups of two."""
-    monkeypatch.setattr(executor, "GROUP_SIZE", 2)
+    monkeypatch.setattr(groups, "GROUP_SIZE", 2)
     for number in range(COUNT):
         tree.add(number)
     tree.settle()
@@ -124,11 +125,12 @@ def test_what_is_ignored_stays_ignored(many: Tree, recipe: Recipe, monkeypatch: 
 
 SLOW = """
 import pickle, sys, time
-from ckpt_migrate import executor, storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate import storage
+from ckpt_migrate.executor import groups
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import ExecutionError
 from ckpt_migrate.recipe import load_recipe
-executor.GROUP_SIZE = 2
+groups.GROUP_SIZE = 2
 real = storage.rename_noreplace
 def rename(source, target):
     real(source, target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckpt_migrate import storage
-from ckpt_migrate.filestate import AS_CREATED, FileState, read_state
+from ckpt_migrate.executor.filestate import AS_CREATED, FileState, read_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,7 @@ import pytest
 
 from ckpt_migrate.plan.links import find_links
 from ckpt_migrate.recipe import load_recipe
-from ckpt_migrate.scan import scan_roots
+from ckpt_migrate.scan.walk import scan_roots
 
 if TYPE_CHECKING:
     from project import Project

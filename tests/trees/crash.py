@@ -24,11 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckpt_migrate import executor
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, PlanAppliedError, UsageError
+from ckpt_migrate.executor import groups
+from ckpt_migrate.journal.logs import latest_log
 from ckpt_migrate.recipe import load_recipe
-from ckpt_migrate.recovery import latest_log
 from ckpt_migrate.rollback import roll_back
 from trees.tree import Tree, make_tree, run_id, stamp, uid
 
@@ -81,7 +81,7 @@ def make_world(folder: Path) -> Tree:
 
 def run_child(what: str, file: str) -> None:
     """Do what is to be killed, in one thread: strace counts the calls of each thread by itself."""
-    executor.SYNC_THREADS = sys.maxsize
+    groups.SYNC_THREADS = sys.maxsize
     with open(file, "rb") as stream:
         plan = pickle.load(stream)  # noqa: S301 - made by this very script
     if what == "apply":

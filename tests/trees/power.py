@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate import executor, storage
-from ckpt_migrate.apply import apply_plan
+from ckpt_migrate import storage
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, PlanAppliedError
+from ckpt_migrate.executor import groups
+from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.recipe import load_recipe
-from ckpt_migrate.recovery import find_logs
 from ckpt_migrate.rollback import roll_back
 from trees.crash import make_world
 
@@ -71,13 +72,13 @@ def called_before(hook: Callable[[], None]) -> Iterator[None]:
 
         return call
 
-    threads, executor.SYNC_THREADS = executor.SYNC_THREADS, sys.maxsize
+    threads, groups.SYNC_THREADS = groups.SYNC_THREADS, sys.maxsize
     try:
         for name, function in real.items():
             setattr(storage, name, wrap(function))
         yield
     finally:
-        executor.SYNC_THREADS = threads
+        groups.SYNC_THREADS = threads
         for name, function in real.items():
             setattr(storage, name, function)
 

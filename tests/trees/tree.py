@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.listing import current_fingerprint
 from ckpt_migrate.plan.records import Action, Clock, Entry, Plan, RunFacts, Status
 from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.scan.listing import current_fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import manifest
-from ckpt_migrate.busy import RECENT_S, files_open_for_writing
-from ckpt_migrate.filestate import FileState, read_quietly, read_state
-from ckpt_migrate.identity import Identity, identify, list_files
-from ckpt_migrate.listing import fingerprint
+from ckpt_migrate.executor.busy import RECENT_S, files_open_for_writing
+from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
+from ckpt_migrate.executor.identity import Identity, identify, list_files
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.scan.listing import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
+    from ckpt_migrate.apply.task import Task
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.task import Task
 
 _LOG_BYTES_PER_TASK = 4096
 _BYTES_PER_MANIFEST = 8192

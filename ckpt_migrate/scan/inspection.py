@@ -13,8 +13,8 @@ from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.pointers import read_pointer
 from ckpt_migrate.evidence.records import FactKind
-from ckpt_migrate.listing import Listing, file_stat, fingerprint, list_directory
 from ckpt_migrate.records import Checkpoint, State
+from ckpt_migrate.scan.listing import Listing, file_stat, fingerprint, list_directory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,16 +13,16 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.executor import ASIDE
-from ckpt_migrate.filestate import FileState, read_state
-from ckpt_migrate.identity import is_copy, is_same
-from ckpt_migrate.operations import Change, Sweep, WriteFile
+from ckpt_migrate.executor.filestate import FileState, read_state
+from ckpt_migrate.executor.groups import ASIDE
+from ckpt_migrate.executor.identity import is_copy, is_same
+from ckpt_migrate.executor.operations import Change, Sweep, WriteFile
 from ckpt_migrate.storage import CLAIM_MODE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from ckpt_migrate.history import LoggedFile, LoggedItem
+    from ckpt_migrate.journal.history import LoggedFile, LoggedItem
 
 
 class Goal(Enum):

@@ -20,16 +20,26 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ckpt_migrate import storage
-from ckpt_migrate.filestate import read_state
-from ckpt_migrate.operations import Change, Group, Phase, Rename, SetTimes, Sweep, WriteFile, order_moves, unit_renames
+from ckpt_migrate.executor.filestate import read_state
+from ckpt_migrate.executor.operations import (
+    Change,
+    Group,
+    Phase,
+    Rename,
+    SetTimes,
+    Sweep,
+    WriteFile,
+    order_moves,
+    unit_renames,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from ckpt_migrate.filestate import FileState
-    from ckpt_migrate.history import History
-    from ckpt_migrate.journal import Journal
-    from ckpt_migrate.operations import Operation, Step
+    from ckpt_migrate.executor.filestate import FileState
+    from ckpt_migrate.executor.operations import Operation, Step
+    from ckpt_migrate.journal.history import History
+    from ckpt_migrate.journal.log_file import Journal
 
 T = TypeVar("T")
 GROUP_SIZE = 256

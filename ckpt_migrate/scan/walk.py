@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import RootError
 from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.patterns import compile_patterns
-from ckpt_migrate.inspection import Directory, Inspector, cause_of, printable
-from ckpt_migrate.listing import current_fingerprint, file_stat, fingerprint
-from ckpt_migrate.overlap import map_in_order
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import STATE_DIRECTORY, Checkpoint, State
+from ckpt_migrate.scan.inspection import Directory, Inspector, cause_of, printable
+from ckpt_migrate.scan.listing import current_fingerprint, file_stat, fingerprint
+from ckpt_migrate.scan.overlap import map_in_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -9,9 +9,9 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate import journal
 from ckpt_migrate.errors import JournalError, PlanAppliedError, UnfinishedError, UsageError
-from ckpt_migrate.history import History, LogState, load
+from ckpt_migrate.journal import log_file
+from ckpt_migrate.journal.history import History, LogState, load
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _is_plan(path: str, digest: str) -> bool:
 
 def _is_pointer(path: str) -> bool:
     try:
-        records = journal.read(path).records
+        records = log_file.read(path).records
     except JournalError:
         return False
     return bool(records) and records[0].get("kind") == "pointer"
@@ -164,14 +164,14 @@ def _log_paths(root: str) -> list[str]:
         names = os.listdir(folder)
     except OSError:
         return []
-    return [os.path.join(folder, name) for name in sorted(names) if name.endswith(journal.SUFFIX)]
+    return [os.path.join(folder, name) for name in sorted(names) if name.endswith(log_file.SUFFIX)]
 
 
 def _summarise(path: str) -> LogSummary:
     try:
         history = load(path)
     except JournalError as error:
-        name = os.path.basename(path)[: -len(journal.SUFFIX)]
+        name = os.path.basename(path)[: -len(log_file.SUFFIX)]
         state = LogState.UNREACHABLE if _is_pointer(path) else LogState.UNREADABLE
         return LogSummary(name, path, None, "", "", state, 0, 0, 0, (error.what,))
     counts = history.counts

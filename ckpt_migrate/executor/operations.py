@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from ckpt_migrate.filestate import FileState
-    from ckpt_migrate.identity import Identity
+    from ckpt_migrate.executor.filestate import FileState
+    from ckpt_migrate.executor.identity import Identity
 
 
 class Phase(str, Enum):

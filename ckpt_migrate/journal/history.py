@@ -12,17 +12,17 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate import journal
 from ckpt_migrate.errors import JournalError
-from ckpt_migrate.filestate import FileState
-from ckpt_migrate.identity import Identity
-from ckpt_migrate.operations import Phase
+from ckpt_migrate.executor.filestate import FileState
+from ckpt_migrate.executor.identity import Identity
+from ckpt_migrate.executor.operations import Phase
+from ckpt_migrate.journal import log_file
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ckpt_migrate.journal import Contents
+    from ckpt_migrate.journal.log_file import Contents
 
 
 class LogState(str, Enum):
@@ -119,7 +119,7 @@ class History:
     @property
     def id(self) -> str:
         """The log's short name."""
-        return os.path.basename(self.path)[: -len(journal.SUFFIX)]
+        return os.path.basename(self.path)[: -len(log_file.SUFFIX)]
 
 
 def load(path: str) -> History:
@@ -130,7 +130,7 @@ def load(path: str) -> History:
             to one that is not there.
     """
     path = os.path.realpath(path)
-    contents = journal.read(path)
+    contents = log_file.read(path)
     if os.path.basename(os.path.dirname(path)) != STATE_DIRECTORY:
         what = f"this is a copy of a log; the log itself lies in {STATE_DIRECTORY} in its root, where its paths start"
         raise JournalError(what, where=path, remedy="Name the log itself; `ckpt-migrate log ROOT` lists the logs.")
@@ -141,7 +141,7 @@ def load(path: str) -> History:
     if not os.path.isfile(leads_to):
         what = f"the log of this apply lies in another root, and is not there: {leads_to}"
         raise JournalError(what, where=path, remedy="Mount that root, or name the log where it is now.")
-    contents = journal.read(leads_to)
+    contents = log_file.read(leads_to)
     return _fold(leads_to, contents)
 
 
@@ -215,7 +215,7 @@ class _Fold:
         self.end = None
 
     def _take_header(self, record: dict[str, Any]) -> None:
-        if record["format"] > journal.LOG_FORMAT:
+        if record["format"] > log_file.LOG_FORMAT:
             raise ValueError(f"format {record['format']}")
         history = self.history
         history.plan_digest = record["plan"]

@@ -9,17 +9,18 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate import lock, storage
+from ckpt_migrate import storage
 from ckpt_migrate.errors import ExecutionError
-from ckpt_migrate.executor import ChangeFailedError, Executor
-from ckpt_migrate.interrupt import Interrupt, StopNow
+from ckpt_migrate.executor import lock
+from ckpt_migrate.executor.groups import ChangeFailedError, Executor
+from ckpt_migrate.executor.interrupt import Interrupt, StopNow
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from ckpt_migrate.journal import Journal
-    from ckpt_migrate.operations import Group, Phase, Step
+    from ckpt_migrate.executor.operations import Group, Phase, Step
+    from ckpt_migrate.journal.log_file import Journal
 
 
 def state_folders(folders: Collection[str]) -> tuple[str, ...]:

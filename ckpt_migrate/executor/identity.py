@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate.listing import list_directory
+from ckpt_migrate.scan.listing import list_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

@@ -12,31 +12,31 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import __version__, manifest, storage
+from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
+from ckpt_migrate.apply.task import read_tasks
 from ckpt_migrate.errors import DriftError, ExecutionError
-from ckpt_migrate.executor import batches, make_group, remaining_groups
-from ckpt_migrate.filestate import AS_CREATED, FileState
-from ckpt_migrate.identity import TEMPORARY_PREFIX, list_files
-from ckpt_migrate.journal import LOG_FORMAT, SUFFIX, Journal
-from ckpt_migrate.listing import fingerprint
-from ckpt_migrate.operations import Change, Phase, WriteFile, order_moves
+from ckpt_migrate.executor.filestate import AS_CREATED, FileState
+from ckpt_migrate.executor.groups import batches, make_group, remaining_groups
+from ckpt_migrate.executor.identity import TEMPORARY_PREFIX, list_files
+from ckpt_migrate.executor.operations import Change, Phase, WriteFile, order_moves
+from ckpt_migrate.executor.reconcile import Goal, reconcile
+from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.journal.log_file import LOG_FORMAT, SUFFIX, Journal
+from ckpt_migrate.journal.logs import commands, guard, log_sizes
 from ckpt_migrate.plan.records import Action
-from ckpt_migrate.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.reconcile import Goal, reconcile
 from ckpt_migrate.records import STATE_DIRECTORY
-from ckpt_migrate.recovery import commands, guard, log_sizes
-from ckpt_migrate.session import begin_record, hold_roots, run_groups, state_folders
-from ckpt_migrate.task import read_tasks
+from ckpt_migrate.scan.listing import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ckpt_migrate.history import History, LoggedItem
-    from ckpt_migrate.operations import Group, Step
+    from ckpt_migrate.apply.task import Task
+    from ckpt_migrate.executor.operations import Group, Step
+    from ckpt_migrate.journal.history import History, LoggedItem
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.task import Task
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Scan: which checkpoint directories lie below the roots, judged by the disk alone."""
