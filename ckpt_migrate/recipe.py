@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import string
 from dataclasses import dataclass
 from importlib import resources
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 RECIPE_VERSION = 1
 DEFAULT_RECIPE = "phase2_run_id"
+MAX_RECIPE_BYTES = 1 << 20
+"""Largest recipe read, bytes; the shipped ones have some five thousand."""
 MANIFEST_FIELDS = frozenset(
     {
         "run_id", "run_name", "run_status", "run_start", "experiment", "experiment_id", "artifact_uri",
@@ -110,8 +113,7 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
     if name_or_path in recipe_names() or not _is_path(name_or_path):
         path = os.path.join(_shipped_folder(), f"{name_or_path}.yaml")
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        data = _read(path)
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise RecipeError("the recipe is not UTF-8", where=path, remedy="Save it as UTF-8.") from error
@@ -130,6 +132,23 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
             remedy="Compare with migrations/phase2_run_id.yaml, which explains every key.",
         )
     return recipe
+
+
+def _read(path: str) -> bytes:
+    """Return the bytes of a recipe, from a regular file of bounded length: nothing waits or fills the memory."""
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise RecipeError("is no regular file", where=path, remedy="Give the path of a recipe's .yaml file.")
+        data = file.read(MAX_RECIPE_BYTES + 1)
+    if len(data) > MAX_RECIPE_BYTES:
+        what = f"is larger than {MAX_RECIPE_BYTES >> 10:,} KiB, so it is no recipe"
+        raise RecipeError(what, where=path, remedy="Give the path of a recipe's .yaml file.")
+    return data
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a pipe would otherwise wait for a writer for ever."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _is_path(text: str) -> bool:

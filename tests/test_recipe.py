@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,20 @@ def test_a_folder_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None
         load_recipe(str(tmp_path / "folder.yaml"))
     with pytest.raises(RecipeError, match="not UTF-8"):
         load_recipe(str(tmp_path / "latin.yaml"))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_what_is_no_file_or_too_large_is_refused_without_reading_on(tmp_path: Path) -> None:
+    """A device that never ends, a pipe that nobody writes to, and a file of gigabytes are no recipes."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with (tmp_path / "large.yaml").open("wb") as file:
+        file.truncate(50 << 30)
+    for path, what in (("/dev/zero", "is no regular file"), ("pipe.yaml", "is no regular file"), ("large.yaml", "KiB")):
+        with pytest.raises(RecipeError, match=what):
+            load_recipe(os.path.join(tmp_path, path))
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "mine.yaml")
+    (tmp_path / "mine.yaml").write_text(SMALLEST, encoding="utf-8")
+    assert load_recipe(str(tmp_path / "link.yaml")).name == "mine"
 
 
 VALUES = st.recursive(

@@ -17,7 +17,8 @@ import pytest
 from ckpt_migrate.errors import RootError
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import STATE_DIRECTORY, Checkpoint, State
-from ckpt_migrate.scan.walk import ScanResult, scan_roots
+from ckpt_migrate.scan.inspection import printable
+from ckpt_migrate.scan.walk import UNWRITABLE_FOLDER, ScanResult, scan_roots
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -425,6 +426,28 @@ def test_hostile_names_are_survived(root: Path) -> None:
             f"a symbolic link to \\x1b[31m/{OLD}, which does not exist; links are not followed",
         ),
     }
+    assert result.problems == (
+        (f"{root}/bad\udcff", UNWRITABLE_FOLDER),
+        (f"{root}/new\nline", UNWRITABLE_FOLDER),
+    )
+
+
+@pytest.mark.parametrize("name", ["new\nline", "bad\udcff", "line\u2028end"])
+def test_a_root_whose_path_no_plan_can_hold_is_wrong(root: Path, name: str) -> None:
+    """It is said, and nothing below is passed over in silence; a root in a folder of such a name is no better."""
+    fill(root / name / "phase2" / OLD)
+    for path in (root / name, root / name / "phase2"):
+        with pytest.raises(RootError, match="no plan can name") as caught:
+            scan(path)
+        assert (caught.value.where or "").isprintable()
+
+
+def test_names_of_another_script_are_shown_as_they_are_and_direction_is_written_out(root: Path) -> None:
+    """Neither makes a directory unusable."""
+    fill(root / "\u202egnp.x \u0645\u06cc\u200c\u062e \U0001f469" / OLD)
+    found = only(scan(root))
+    assert found.state is State.LEGACY
+    assert printable(found.path).startswith(f"{root}/\\u202egnp.x \u0645\u06cc\\u200c\u062e \U0001f469/")
 
 
 def test_a_tree_deeper_than_a_path_may_be_is_unreadable(root: Path) -> None:

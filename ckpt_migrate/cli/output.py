@@ -30,10 +30,8 @@ T = TypeVar("T")
 NARROWEST = 60
 MOST_PROBLEMS = 1_000
 MOST_LINKS = 20
-# JSON escapes the control characters of ASCII alone; these move a cursor or end a line, too.
-_RAW_IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-# Turn the direction of what follows, so that a name can look like another one.
-_TURNING = re.compile("[\u202a-\u202e\u2066-\u2069]")
+# What JSON leaves as it is beyond ASCII; of it, all without a glyph of its own is written out.
+_RAW_IN_JSON = re.compile("[\x7f-\U0010ffff]")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
@@ -56,7 +54,7 @@ def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
 def print_json(value: object) -> None:
     """Print plain data as JSON; control characters are written out, those included that JSON itself lets through."""
     text = json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False, default=str)
-    echo(_RAW_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+    echo(_RAW_IN_JSON.sub(lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text))
 
 
 def echo(text: str = "", *, nl: bool = True) -> None:
@@ -129,7 +127,7 @@ def dangling_links(plan: Plan) -> list[dict[str, str | None]]:
 
 def shown(text: str) -> str:
     """Return a name for people: what moves a cursor, ends a line or turns the direction of writing is written out."""
-    return _TURNING.sub(lambda match: f"\\u{ord(match[0]):04x}", printable(text))
+    return printable(text)
 
 
 def printable_lines(text: str) -> str:

@@ -25,20 +25,39 @@ if TYPE_CHECKING:
 
 FLAT_FILE = "flat file of the oldest generation: no directory, no id; never renamed"
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# No line of a plan, log or manifest can hold these: controls, ends of lines, and bytes that are no UTF-8.
+_UNWRITABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_UNDECODED = range(0xDC80, 0xDD00)
 _MAX_KNOWN_PATHS = 10_000
 
 
 def printable(text: str) -> str:
-    r"""Return a path for people: control characters and bytes that are no UTF-8 are written out.
+    r"""Return a path for people: all that has no glyph of its own is written out.
 
-    >>> printable("a\x1b[31m\udcff")
-    'a\\x1b[31m\\xff'
+    Such are control characters, bytes that are no UTF-8, and what turns the direction of writing or joins letters,
+    so that one name can look like another.
+
+    >>> printable("a\x1b[31m\udcff\u202eb")
+    'a\\x1b[31m\\xff\\u202eb'
     """
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
-    shown = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
-    return shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(char if char.isprintable() else _written_out(char) for char in text)
+
+
+def _written_out(char: str) -> str:
+    code = ord(char)
+    # How Python holds a byte of a file name that is no UTF-8.
+    return f"\\x{code - 0xDC00:02x}" if code in _UNDECODED else ascii(char)[1:-1]
+
+
+def is_writable(path: str) -> bool:
+    r"""Say whether a path can stand in plans, logs and manifests, which are text with a path a line.
+
+    >>> is_writable("/data/\u202e"), is_writable("/data/a\nb")
+    (True, False)
+    """
+    return _UNWRITABLE.search(path) is None
 
 
 def cause_of(error: Exception) -> str:
@@ -173,8 +192,7 @@ class Inspector:
             return State.UNREADABLE, shown + cause_of(listing.error)
         if name is None:
             return State.OTHER, directory.why_other
-        if printable(path) != path:
-            # Plans, logs and manifests are text with a path a line.
+        if not is_writable(path):
             return State.OTHER, "its path holds control characters or is not UTF-8; rename the folder above it"
         return (State.TARGET if self._names_itself(path, name, listing.files) else State.LEGACY), None
 

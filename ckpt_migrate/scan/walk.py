@@ -15,7 +15,7 @@ from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import STATE_DIRECTORY, Checkpoint, State
-from ckpt_migrate.scan.inspection import Directory, Inspector, cause_of, printable
+from ckpt_migrate.scan.inspection import Directory, Inspector, cause_of, is_writable, printable
 from ckpt_migrate.scan.listing import current_fingerprint, file_stat, fingerprint
 from ckpt_migrate.scan.overlap import map_in_order
 
@@ -31,6 +31,8 @@ __all__ = ["ScanResult", "current_fingerprint", "fingerprint", "scan_roots"]
 _SKIPPED = frozenset({STATE_DIRECTORY, ".git", "__pycache__", ".venv", "node_modules", "site-packages"})
 _STORE_KEYS = re.compile(rb"^(?:run_id|run_uuid|experiment_id|artifact_location)\s*:", re.MULTILINE)
 _MAX_META_BYTES = 1 << 20
+UNWRITABLE_FOLDER = "holds control characters or is not UTF-8, so that no plan can name what lies in it; rename it"
+"""Why checkpoint directories in a folder are of no use before a person renamed the folder."""
 _RUN_FOLDER = re.compile(r"(?:m-)?[0-9a-f]{32}")
 
 
@@ -70,7 +72,7 @@ def scan_roots(roots: Sequence[str], recipe: Recipe, *, progress: Progress = SIL
     checkpoints = [checkpoint for checkpoint in found if checkpoint is not None]
     checkpoints += [checkpoint for walk in walks for checkpoint in walk.found]
     checkpoints.sort(key=lambda checkpoint: (checkpoint.root, checkpoint.path))
-    problems = sorted(problem for walk in walks for problem in walk.problems)
+    problems = sorted(problem for walk in walks for problem in walk.all_problems())
     return ScanResult(resolved, tuple(checkpoints), tuple(problems))
 
 
@@ -106,7 +108,10 @@ def _why_no_root(root: str, inspector: Inspector) -> str | None:
         return "not a directory"
     except (OSError, ValueError) as error:
         return f"cannot be listed ({cause_of(error)})"
-    if inspector.parse(os.path.basename(os.path.realpath(root))) is not None:
+    resolved = os.path.realpath(root)
+    if not is_writable(resolved):
+        return f"its path {UNWRITABLE_FOLDER}"
+    if inspector.parse(os.path.basename(resolved)) is not None:
         return "is itself a checkpoint directory; name the directory that holds it"
     return None
 
@@ -122,6 +127,7 @@ class _Walk:
         found: Records of what is no directory.
         weights: Weights files by the folder that holds them.
         holders: Folders with a checkpoint directory or another root somewhere below.
+        unnamable: Folders with checkpoint directories whose paths no plan can hold.
         weight_names: What weights files are called.
     """
 
@@ -135,6 +141,7 @@ class _Walk:
     problems: list[tuple[str, str]] = field(default_factory=list)
     weights: dict[str, list[tuple[str, os.stat_result]]] = field(default_factory=dict)
     holders: set[str] = field(default_factory=set)
+    unnamable: set[str] = field(default_factory=set)
     weight_names: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -175,14 +182,23 @@ class _Walk:
         """Take note of a directory; say whether it is to be walked."""
         why_other = None if name is not None else self.inspector.why_not(entry.name)
         if name is not None or why_other is not None:
-            self._mark_holders(os.path.dirname(entry.path))
+            folder = os.path.dirname(entry.path)
+            self._mark_holders(folder)
             if not self._was_seen(status):
+                if not is_writable(folder):
+                    self.unnamable.add(folder)
                 self.met.append(Directory(entry.path, self.root, status, name, why_other))
             return False
         if entry.path in self.roots:
             self._mark_holders(os.path.dirname(entry.path))
             return False
         return entry.name not in _SKIPPED
+
+    def all_problems(self) -> Iterator[tuple[str, str]]:
+        """Yield path and cause of all that could not be looked into, or not be named in any plan."""
+        yield from self.problems
+        for folder in self.unnamable:
+            yield folder, UNWRITABLE_FOLDER
 
     def _list(self, folder: str) -> list[os.DirEntry[str]] | None:
         """Return the entries of a folder sorted by name; None when it was met before, is gone or cannot be listed."""

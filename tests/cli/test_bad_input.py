@@ -382,3 +382,15 @@ def test_a_file_that_is_no_plan_is_not_written_over(ckpt: Call, project: Project
     script.write_text("print('train')\n", encoding="utf-8")
     fails(ckpt("plan", "checkpoints", *STORE, "-o", "train.py"), EXIT_USAGE, "is no plan that this tool wrote")
     assert script.read_text(encoding="utf-8") == "print('train')\n"
+
+
+@pytest.mark.parametrize("command", ["scan", "plan"])
+def test_a_folder_that_no_plan_can_name_leaves_something_to_look_at(ckpt: Call, project: Project, command: str) -> None:
+    """Its directories cannot be migrated; that is said, and the exit code says so, too."""
+    (project.folder / "checkpoints/phase2").rename(project.folder / "checkpoints/ph\x1base2")
+    ended = ckpt(command, "checkpoints", *(() if command == "scan" else STORE))
+    assert ended.code == EXIT_UNDECIDED
+    assert "checkpoints/ph\\x1base2: holds control characters" in ended.err
+    fails(
+        ckpt(command, "checkpoints/ph\x1base2", *(() if command == "scan" else STORE)), EXIT_USAGE, "no plan can name"
+    )
