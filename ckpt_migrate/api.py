@@ -78,6 +78,7 @@ def plan(
     output: StrPath | None = None,
     overwrite: bool = False,
     with_linked: bool = False,
+    with_audit: bool = False,
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -91,6 +92,7 @@ def plan(
         output: The plan's file; relative paths in the plan start from its folder. None writes nothing.
         overwrite: Whether `output` may replace a plan that a person has edited, or a file that is no plan.
         with_linked: Whether directories that need nothing get an entry.
+        with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
         progress: Watches the loops.
 
     Raises:
@@ -99,6 +101,7 @@ def plan(
         PlanError: `output` cannot be written, or would replace what must not be lost.
         StoreError: No store was found, or one could not be read to its end.
         UsageError: An unknown time zone or URI scheme.
+        AuditError: The audit attached a directory to a run that cannot be its run; nothing was written.
     """
     from ckpt_migrate.planning import make_plan
 
@@ -110,6 +113,7 @@ def plan(
         output="" if output is None else os.fspath(output),
         overwrite=overwrite,
         with_linked=with_linked,
+        with_audit=with_audit,
         progress=progress,
     )
 

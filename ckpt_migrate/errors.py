@@ -94,6 +94,10 @@ class LockedError(CkptMigrateError):
     """Another process works on the same root; names its host, pid and since when."""
 
 
+class AuditError(CkptMigrateError):
+    """An audit of a plan attached directories to runs that cannot be theirs; lists them; no plan was written."""
+
+
 class JournalError(CkptMigrateError):
     """A log is no log of this tool, or is damaged before its last line."""
 

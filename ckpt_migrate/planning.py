@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.audit import Audit, audit
 from ckpt_migrate.evidence.reading import read_all
 from ckpt_migrate.matching.clock import zone_function
 from ckpt_migrate.matching.link import link
@@ -39,6 +40,7 @@ class Planned:
         notes: What a person should know of how directories were matched, whole sentences.
         problems: Path and cause of directories that could not be listed.
         run_total: How many runs the stores have.
+        audit: What trials of it found, none of them a fault; None when none was asked for.
     """
 
     plan: Plan
@@ -48,6 +50,7 @@ class Planned:
     notes: tuple[str, ...]
     problems: tuple[tuple[str, str], ...]
     run_total: int
+    audit: Audit | None
 
 
 def make_plan(
@@ -59,6 +62,7 @@ def make_plan(
     output: str,
     overwrite: bool,
     with_linked: bool,
+    with_audit: bool,
     progress: Progress,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
@@ -77,6 +81,9 @@ def make_plan(
         readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
         evidence = read_all(readable, recipe, progress=progress)
         matching = link(found.checkpoints, evidence, store, recipe, timezone=timezone, progress=progress)
+        audited = audit(matching, evidence, store, recipe, timezone=timezone) if with_audit else None
+        if audited is not None:
+            audited.check()
         given = PlanInput(
             scan=found,
             matching=matching,
@@ -93,7 +100,7 @@ def make_plan(
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    return Planned(plan, text, matching.expected_wrong, warnings, matching.warnings, found.problems, run_total)
+    return Planned(plan, text, matching.expected_wrong, warnings, matching.warnings, found.problems, run_total, audited)
 
 
 def _only_absolute(roots: Sequence[str]) -> frozenset[str]:

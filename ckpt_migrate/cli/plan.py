@@ -28,6 +28,7 @@ MOST_WARNINGS = 10
 @click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
+@click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
 @options.output_format
 def command(
     *,
@@ -39,6 +40,7 @@ def command(
     output_format: str,
     overwrite: bool,
     with_linked: bool,
+    with_audit: bool,
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
@@ -56,6 +58,7 @@ def command(
         output=None if path == "-" else path,
         overwrite=overwrite,
         with_linked=with_linked,
+        with_audit=with_audit,
         progress=output.bars(),
     )
     plan = planned.plan
@@ -84,6 +87,7 @@ def _data(planned: Planned, path: str) -> dict[str, object]:
         "entries": [entry_data(entry) for entry in plan.entries],
         "warnings": planned.warnings,
         "notes": planned.notes,
+        "audit": planned.audit,
         "problems": [{"path": where, "what": what} for where, what in planned.problems],
         "dangling_links": output.dangling_links(plan),
     }
@@ -111,6 +115,11 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
     output.echo(summary_line(plan))
     if plan.summary["action"]["rename"]:
         output.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+    for trial in () if planned.audit is None else planned.audit.trials:
+        output.echo(
+            f"Audit, {trial.name}: {trial.directories:,} directories, {trial.found_again:,} matched to the same run, "
+            f"{trial.left_alone:,} left alone, {len(trial.hits)} to another run."
+        )
     if not plan.entries:
         output.echo(f"\nThe plan is in {path}; there is nothing to do.")
         return
