@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ckpt_migrate.apply.carry_out import ApplyResult
+    from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.find import Found
     from ckpt_migrate.journal.logs import LogSummary
     from ckpt_migrate.plan.records import Plan
@@ -67,6 +68,24 @@ def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progres
     from ckpt_migrate.scan.walk import scan_roots
 
     return scan_roots(_roots(roots), load_recipe(os.fspath(migration)), progress=progress)
+
+
+def evidence(
+    found: ScanResult, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT
+) -> dict[str, Evidence]:
+    """Return what readers find in each directory and loose file of a scan, by path; needs no store, writes nothing.
+
+    Args:
+        found: What `scan` returned.
+        migration: The recipe that it was scanned by.
+        progress: Watches the reading.
+
+    Raises:
+        RecipeError: There is no such recipe, or it is wrong.
+    """
+    from ckpt_migrate.evidence import read_all
+
+    return read_all(found.checkpoints, load_recipe(os.fspath(migration)), progress=progress)
 
 
 def plan(

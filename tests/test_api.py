@@ -18,7 +18,20 @@ from ckpt_migrate.plan.records import Action
 if TYPE_CHECKING:
     from project import Project
 
-VERBS = ["scan", "plan", "read", "load", "apply", "apply_loaded", "rollback", "find_log", "logs", "verify", "find"]
+VERBS = [
+    "scan",
+    "evidence",
+    "plan",
+    "read",
+    "load",
+    "apply",
+    "apply_loaded",
+    "rollback",
+    "find_log",
+    "logs",
+    "verify",
+    "find",
+]
 
 
 def example() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import shutil
@@ -35,7 +36,10 @@ _RAW_IN_JSON = re.compile("[\x7f-\U0010ffff]")
 
 
 def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
-    """Return a record as plain data for JSON; field names as they are, enums by value, bytes never."""
+    """Return a record as plain data for JSON; field names as they are, enums by value, bytes never.
+
+    JSON has no infinity and no NaN; they become text.
+    """
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, datetime):
@@ -46,6 +50,8 @@ def plain(value: object) -> Any:  # noqa: ANN401 - plain data is of many types
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, str):
         return value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return value

@@ -53,6 +53,34 @@ def test_scan_shows_every_directory_with_what_it_is(ckpt: Call, project: Project
     assert first["evidence"] == ["config", "weights"]
 
 
+def test_scan_shows_what_was_found_in_which_file_by_which_reader(ckpt: Call, project: Project) -> None:
+    """Every fact, and every file that a reader could not read; in JSON with its kind and whole value."""
+    directory = project.root / project.training(0).legacy
+    (directory / "config.json").write_text('{"lr": 2e-4, "top": NaN, "note": "' + "x" * 300 + '\\u202e"}')
+    (directory / "best-epoch=03-val_loss=0.25.ckpt").write_bytes(b"no torch")
+    ended = ckpt("scan", "checkpoints", "--evidence")
+    assert (ended.code, ended.err) == (EXIT_DONE, "")
+    _, _, told = ended.out.partition(f"\nphase2/{project.training(0).legacy}\n")
+    told, _, _ = told.partition("\n\n")
+    assert told.splitlines()[:7] == [
+        "  best-epoch=03-val_loss=0.25.ckpt  (read by: file name)",
+        "    count   epoch = 3",
+        "    metric  val_loss = 0.25",
+        "  config.json  (read by: config)",
+        "    param   lr = 0.0002",
+        f"    param   note = {'x' * 99}…",
+        "    param   top = nan",
+    ]
+    unread = "  best-epoch=03-val_loss=0.25.ckpt  (reader: torch)  NOT READ: neither a zip archive nor a pickle"
+    assert unread in told
+    rows = ckpt("scan", "checkpoints", "--evidence", "--format", "json").data["checkpoints"]
+    (row,) = [row for row in rows if row["id"] == project.training(0).uid]
+    (note, top) = [fact for fact in row["facts"] if fact["key"] in {"note", "top"}]
+    assert note["value"] == "x" * 300 + "\u202e"
+    assert top == {"kind": "param", "key": "top", "value": "nan", "source": "config.json", "reader": "config"}
+    assert {one["source"] for one in row["unread"]} >= {"best-epoch=03-val_loss=0.25.ckpt"}
+
+
 # plan
 
 
