@@ -17,7 +17,8 @@ from urllib.parse import quote
 
 from ckpt_migrate.errors import StoreError
 from ckpt_migrate.tracking.database import TABLES, DatabaseStore
-from ckpt_migrate.tracking.sqlite_copy import connect_to_copy, is_logged_ahead
+from ckpt_migrate.tracking.sqlite_copy import connect_to_copy
+from ckpt_migrate.tracking.sqlite_files import UNREADABLE, check_files, is_logged_ahead, unreadable
 from ckpt_migrate.tracking.uri import mask_credentials
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def open_sqlite(path: str, uri: str) -> DatabaseStore:
     shown = mask_credentials(uri)
     real = os.path.realpath(path)  # SQLite's side files lie beside the real one
     try:
+        check_files(real, shown)
         with open(real, "rb") as file:
             header = file.read(100)
     except OSError as error:
@@ -69,19 +71,12 @@ def _connect(path: str, shown: str) -> sqlite3.Connection:
         # system has no locks.
         connection.close()
         if "locked" in str(error):
-            raise _store_error(error, shown) from error
+            raise unreadable(error, shown) from error
         return connect_to_copy(path, shown)
-    except sqlite3.DatabaseError as error:
+    except UNREADABLE as error:
         connection.close()
-        raise _store_error(error, shown) from error
+        raise unreadable(error, shown) from error
     return connection
-
-
-def _store_error(error: sqlite3.Error, shown: str) -> StoreError:
-    remedy = "Check the file: sqlite3 FILE 'PRAGMA integrity_check'; read a backup if it is damaged."
-    if "locked" in str(error):
-        remedy = "Another program keeps it locked; wait until that is done, then run the command again."
-    return StoreError(f"the database cannot be read ({error})", where=shown, remedy=remedy)
 
 
 class SqliteRows:
@@ -101,6 +96,7 @@ class SqliteRows:
     def columns(self) -> Mapping[str, frozenset[str]]:
         """Return the columns of the tables that exist."""
         if self._columns is None:
+            self._refuse_views()
             found = {}
             for table in TABLES:
                 names = [str(row[1]) for row in self._fetch(f"PRAGMA table_info({table})")]
@@ -108,6 +104,14 @@ class SqliteRows:
                     found[table] = frozenset(names)
             self._columns = found
         return self._columns
+
+    def _refuse_views(self) -> None:
+        """Make sure that reading a table reads rows that lie there: a view can compute more than there ever is."""
+        for name, has_rows in self._fetch("SELECT lower(name), rootpage FROM sqlite_master WHERE type <> 'trigger'"):
+            if name in TABLES and not has_rows:
+                what = f"its {name} are no table but are computed by the database itself"
+                remedy = "MLflow makes no such database: name the one that MLflow wrote."
+                raise StoreError(what, where=self._shown, remedy=remedy)
 
     def select(
         self,
@@ -139,6 +143,8 @@ class SqliteRows:
                     yield row[:-1]
             if len(rows) < _ROWS_AT_ONCE:
                 return
+            if rows[-1][-1] == last or rows[0][-1] == rows[-1][-1]:  # damage that would never end
+                raise unreadable(sqlite3.DatabaseError(f"rows of {table} are in no order"), self._shown)
             last = rows[-1][-1]
 
     def _look_up(self, statement: str, table: str, run_ids: Collection[str]) -> Iterator[Sequence[object]]:
@@ -189,5 +195,5 @@ class SqliteRows:
                 # One bad text must not lose the rest; from here on such bytes are replaced.
                 self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")
                 return self._connection.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise _store_error(error, self._shown) from error
+        except UNREADABLE as error:
+            raise unreadable(error, self._shown) from error

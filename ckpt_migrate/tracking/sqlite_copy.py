@@ -15,34 +15,36 @@ changed at all in between. Otherwise the copy is made again.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
+import threading
 import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from ckpt_migrate.errors import StoreError
+from ckpt_migrate.tracking.sqlite_files import (
+    LOGS,
+    UNREADABLE,
+    bytes_on_disk,
+    copy_file,
+    copy_wal,
+    read_wal_header,
+    unreadable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
-_VERSION_OFFSET = 18  # of the two bytes that say the format: 1 is rollback journal, 2 is WAL
-_WAL_HEADER_BYTES = 32
 _ATTEMPTS = 30
 _PAUSE_S = 0.1
-
-
-def is_logged_ahead(path: str) -> bool:
-    """Say whether a database is in WAL mode, or has a WAL although its header does not say so yet.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    with open(path, "rb") as file:
-        file.seek(_VERSION_OFFSET)
-        return b"\x02" in file.read(2) or _size(f"{path}-wal") > 0
+_ENDING_SIGNALS = ("SIGTERM", "SIGHUP")
+_SIGNAL_EXIT = 128
 
 
 def connect_to_copy(path: str, shown: str) -> sqlite3.Connection:
@@ -64,40 +66,61 @@ def connect_to_copy(path: str, shown: str) -> sqlite3.Connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             return connection
     except OSError as error:
+        needed = sum(bytes_on_disk(name) for name in (path, *(path + log for log in LOGS)))
         raise StoreError(
             f"the database cannot be copied to read it ({error.strerror})",
             where=shown,
             remedy=(
-                f"It takes {_size(path) + _size(f'{path}-wal')} bytes in {tempfile.gettempdir()} (TMPDIR names "
-                "another place), and permission to read the file and its -wal."
+                f"It takes up to {needed} bytes in {tempfile.gettempdir()} (TMPDIR names another place), and "
+                "permission to read the file and its -wal."
             ),
         ) from error
-    except sqlite3.Error as error:
-        raise StoreError(
-            f"the database cannot be read ({error})",
-            where=shown,
-            remedy="Check the file: sqlite3 FILE 'PRAGMA integrity_check'; read a backup if it is damaged.",
-        ) from error
+    except UNREADABLE as error:
+        raise unreadable(error, shown) from error
 
 
 @contextlib.contextmanager
 def _private_folder() -> Iterator[str]:
-    folder = tempfile.mkdtemp(prefix="ckpt-migrate-")
+    """Make a folder that is gone afterwards, also when this process is asked to end meanwhile."""
+    with _ended_by_exceptions():
+        folder = tempfile.mkdtemp(prefix="ckpt-migrate-")
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _ended_by_exceptions() -> Iterator[None]:
+    """Let the signals that would end this process on the spot end it by an exception."""
+
+    def end(number: int, _: FrameType | None) -> None:
+        raise SystemExit(_SIGNAL_EXIT + number)
+
+    taken = []
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in _ENDING_SIGNALS if hasattr(signal, name)]
+        taken = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, end)
     try:
-        yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _copy_consistently(path: str, copy: str, shown: str) -> None:
+    if bytes_on_disk(path) > shutil.disk_usage(os.path.dirname(copy)).free:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     for attempt in range(_ATTEMPTS):
         before = _state(path)
-        shutil.copyfile(path, copy)
-        for log in ("-wal", "-journal"):
+        copy_file(path, copy)
+        for log, copy_log in zip(LOGS, (copy_wal, copy_file), strict=True):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(copy + log)
             with contextlib.suppress(FileNotFoundError):
-                shutil.copyfile(path + log, copy + log)
+                copy_log(path + log, copy + log)
         if _state(path) == before:
             return
         time.sleep(_PAUSE_S * min(attempt + 1, 5))
@@ -112,10 +135,10 @@ def _state(path: str) -> tuple[object, ...]:
     """Return what must not change while the database is copied."""
     try:
         with open(f"{path}-wal", "rb") as file:
-            header = file.read(_WAL_HEADER_BYTES)
+            header = read_wal_header(file)
     except FileNotFoundError:
         header = b""
-    if len(header) == _WAL_HEADER_BYTES:
+    if header:
         return (header,)
     found: list[object] = []
     for name in (path, f"{path}-journal"):
@@ -136,10 +159,3 @@ def _fold_log(copy: str) -> None:
         connection.execute("PRAGMA journal_mode=DELETE").fetchone()
     finally:
         connection.close()
-
-
-def _size(path: str) -> int:
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckpt_migrate.errors import StoreError
-from ckpt_migrate.tracking import open_stores, sqlite
+from ckpt_migrate.tracking import open_stores, sqlite, sqlite_copy, sqlite_files
 from tracking.database_maker import PARAMS, contents, make_database, writer
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def test_a_copy_is_made_again_when_the_wal_starts_anew_meanwhile(
     path = make_database(folder / "mlflow.db", journal_mode="wal")
     with closing(sqlite3.connect(path, isolation_level=None)) as database:
         database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES (?, 1)", ("a" * 32,))
-        real = shutil.copyfile
+        real = sqlite_files.copy_file
         calls: list[str] = []
 
         def copy(source: str, target: str) -> None:
@@ -101,7 +101,7 @@ def test_a_copy_is_made_again_when_the_wal_starts_anew_meanwhile(
                 database.execute("PRAGMA wal_checkpoint(RESTART)")
                 database.execute("INSERT INTO runs (run_uuid, experiment_id) VALUES (?, 1)", ("b" * 32,))
 
-        monkeypatch.setattr(shutil, "copyfile", copy)
+        monkeypatch.setattr(sqlite_copy, "copy_file", copy)
         assert [run.run_id[0] for run in opened(path).runs()] == ["a", "b"]
         assert calls.count(str(path)) == 2
     assert not os.listdir(scratch)
@@ -253,7 +253,7 @@ def test_a_copy_that_finds_no_room_says_how_much_and_where(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(shutil, "copyfile", full)
+    monkeypatch.setattr(sqlite_copy, "copy_file", full)
     with pytest.raises(StoreError, match="No space left") as caught:
         opened(path)
     assert "TMPDIR" in str(caught.value.remedy)
