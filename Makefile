@@ -44,6 +44,7 @@ lint: $(VENV)/.installed-dev
 
 # Matching on worlds of known truth, beside simpler ways of matching.
 eval: $(VENV)/.installed-dev
+	$(BIN)/python $(PIP_INSTALL) --editable '.[test,eval]'
 	$(BIN)/python -m evaluation --seeds $(SEEDS)
 
 bench: $(VENV)/.installed-dev

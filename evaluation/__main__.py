@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from worlds import SCENARIOS
 from worlds.real import find_stores, grow, unpack
 
-from evaluation.matchers import MATCHERS, measure
+from evaluation.matchers import MATCHERS, is_here, measure
 from evaluation.outcomes import Score
 from evaluation.tables import mistakes_list, reliability_table, scenario_table, times_table
 
@@ -56,7 +56,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m evaluation", description=__doc__)
     parser.add_argument("--scenario", action="append", choices=list(SCENARIOS), help="default: all")
     parser.add_argument("--real", metavar="PATH", help="a folder or archive of real stores to grow worlds on instead")
-    parser.add_argument("--matcher", action="append", choices=MATCHERS, help="default: all that infer the zone")
+    parser.add_argument(
+        "--matcher", action="append", choices=MATCHERS, help="default: all that infer the zone and are installed"
+    )
     parser.add_argument("--seeds", type=int, default=6, help="worlds per scenario (default 6)")
     parser.add_argument("--first-seed", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--size", type=int, default=60, help="about so many directories a world (default 60)")
@@ -67,7 +69,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _matchers(options: argparse.Namespace) -> tuple[str, ...]:
-    return tuple(options.matcher or (name for name in MATCHERS if name != "ckpt-migrate+zone"))
+    return tuple(options.matcher or (name for name in MATCHERS if name != "ckpt-migrate+zone" and is_here(name)))
 
 
 def _seeds(options: argparse.Namespace) -> range:

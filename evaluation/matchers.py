@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.recipe import load_recipe
 from evaluation.outcomes import Answer, Score, score
 from evaluation.peers import nearest_start, nearest_with_params
+from evaluation.splink_peer import USUAL_THRESHOLD, is_installed, splink_matches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,10 +22,17 @@ if TYPE_CHECKING:
 PEERS: Mapping[str, Callable[[World], list[Answer]]] = {
     "nearest": nearest_start,
     "nearest+params": nearest_with_params,
+    "splink": splink_matches,
+    "splink 0.95": partial(splink_matches, threshold=USUAL_THRESHOLD),
 }
 OURS = ("ckpt-migrate", "ckpt-migrate+zone")
 MATCHERS = (*OURS, *PEERS)
 """`ckpt-migrate` infers the time zone; `ckpt-migrate+zone` is given the true one, where there is one."""
+
+
+def is_here(matcher: str) -> bool:
+    """Say whether what a matcher needs is installed."""
+    return not matcher.startswith("splink") or is_installed()
 
 
 def measure(world: World, matcher: str) -> Score:

@@ -98,3 +98,11 @@ def test_the_command_gives_the_same_tables_with_one_process_and_with_two(capsys:
     assert capsys.readouterr().out == alone
     assert "hopeless_twins  nearest+params" in alone
     assert "Clopper-Pearson" in alone
+
+
+def test_splink_is_a_fair_peer() -> None:
+    """With enough to learn from, Splink finds some of the plain pairs, and states how sure it is."""
+    pytest.importorskip("splink", reason="Splink comes with the extra `eval`")
+    found = measure(SCENARIOS["moved_to_utc"](0, 60), "splink 0.95")
+    assert found.right > 0
+    assert found.renames[-1].count + found.renames[-2].count > 0
