@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.planning import Planned
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.review.doubts import Doubt
     from ckpt_migrate.rollback import RollbackResult
     from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import StoreWarning
@@ -172,6 +173,22 @@ def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
     return look_up_runs(loaded, recipe, _paths(tracking_uri)), recipe
 
 
+def doubts(plan: Plan, recipe: Recipe | None = None, *, progress: Progress = SILENT) -> tuple[Doubt, ...]:
+    """Return what speaks against the renames that a person chose in a plan; reads those directories, writes nothing.
+
+    Args:
+        plan: What `load` returned, or `read`, which does not know runs that the planner had not listed.
+        recipe: The plan's recipe, as `load` returns it.
+        progress: Watches the reading.
+
+    Raises:
+        RecipeError: The plan's recipe is gone.
+    """
+    from ckpt_migrate.review.doubts import find_doubts
+
+    return find_doubts(plan, load_recipe(plan.migration) if recipe is None else recipe, progress=progress)
+
+
 def apply(
     path: StrPath,
     *,
@@ -264,7 +281,9 @@ def find_log(log: StrPath, *, root: StrPath = ".") -> str:
     Raises:
         RootError: There is no such folder as `root`.
         UsageError: There is no log.
+        JournalError: The file is no log of this tool.
     """
+    from ckpt_migrate.journal.history import load as load_log
     from ckpt_migrate.journal.logs import latest_log
 
     if log == "latest":
@@ -272,6 +291,7 @@ def find_log(log: StrPath, *, root: StrPath = ".") -> str:
     if not os.path.isfile(log):
         remedy = "`ckpt-migrate log ROOT` lists the logs of a root; `latest` is the newest at or below --root."
         raise UsageError("there is no such log", where=os.fspath(log), remedy=remedy)
+    load_log(os.fspath(log))
     return os.fspath(log)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 FEWEST_DIGITS = 6
 """Digits from which the beginning of an id is looked up."""
 _ID_DIGITS = 32
+_ID_WRITTEN_OTHERWISE = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f-]*(?=_|$)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +52,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What one query led to; both empty when nothing was found."""
+    """What one query led to; both empty when nothing was found.
+
+    Attributes:
+        query: What was looked for.
+        checkpoints: The directories, sorted by path.
+        runs: The runs, sorted by id.
+        hint: What to ask instead, when nothing was found and the query is too short to be looked up.
+    """
 
     query: str
     checkpoints: tuple[Place, ...]
     runs: tuple[Run, ...]
+    hint: str | None = None
 
 
 def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterator[Renaming]:
@@ -115,19 +125,35 @@ def find(
 def _find_one(
     query: str, places: Sequence[Place], runs: Mapping[str, Run], naming: Mapping[str, Sequence[str]]
 ) -> Found:
-    name = os.path.basename(query.rstrip("/"))
-    found = {run.run_id for run in runs.values() if name and (_fits(name, run.run_id) or run.name == name)}
+    written = os.path.basename(query.rstrip("/"))
+    name = _plain(written)
+    found = {run.run_id for run in runs.values() if name and (_fits(name, run.run_id) or run.name == written)}
     asked = set(RUN_ID.findall(name))
     found |= {run_id for uid, named in naming.items() if uid in asked or _fits(name, uid) for run_id in named}
     hits: dict[str, Place] = {}
     for place in places:
-        if any(_fits(name, os.path.basename(path)) for path in (place.path, *place.former)):
+        names = [os.path.basename(path) for path in (place.path, *place.former)]
+        if written in names or any(_fits(name, _plain(one)) for one in names):
             hits[place.path] = place
     found |= {run_id for place in hits.values() for run_id in (place.run_id, *place.named_by) if run_id is not None}
     for place in places:
         if not found.isdisjoint((place.run_id, *place.named_by)):
             hits[place.path] = place
-    return Found(query, tuple(hits[path] for path in sorted(hits)), tuple(runs[run_id] for run_id in sorted(found)))
+    hint = None
+    if not hits and not found and len(name) < FEWEST_DIGITS and _ID_WRITTEN_OTHERWISE.fullmatch(name):
+        hint = f"too short: give at least {FEWEST_DIGITS} digits of an id"
+    places = [hits[path] for path in sorted(hits)]
+    return Found(query, tuple(places), tuple(runs[run_id] for run_id in sorted(found)), hint)
+
+
+def _plain(name: str) -> str:
+    """Return a name whose id is written in lower case and without dashes.
+
+    >>> _plain("AC7C134D-5A5A-44C4-AC38-FBC83F650AF0_20260201_041227")
+    'ac7c134d5a5a44c4ac38fbc83f650af0_20260201_041227'
+    """
+    head = _ID_WRITTEN_OTHERWISE.match(name)
+    return name if head is None else head[0].replace("-", "").lower() + name[head.end() :]
 
 
 def _fits(query: str, name: str) -> bool:

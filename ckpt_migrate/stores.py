@@ -58,7 +58,7 @@ def look_up_runs(plan: Plan, recipe: Recipe, uris: Sequence[str]) -> Plan:
     lines: dict[str, int] = {}
     for entry in plan.entries:
         if entry.action is not Action.SKIP and entry.run_id is not None and entry.run_id not in plan.runs:
-            lines.setdefault(entry.run_id, entry.line)
+            lines.setdefault(entry.run_id, entry.run_id_line)
     if not lines:
         return plan
     _, store = open_named(uris or [_as_opened(uri, plan) for uri in plan.tracking_uri])

@@ -19,19 +19,9 @@ if TYPE_CHECKING:
     from project import Project
 
 VERBS = [
-    "scan",
-    "evidence",
-    "plan",
-    "read",
-    "load",
-    "apply",
-    "apply_loaded",
-    "rollback",
-    "find_log",
-    "logs",
-    "verify",
-    "find",
-]
+    "scan", "evidence", "plan", "read", "load", "doubts", "apply", "apply_loaded", "rollback", "find_log",
+    "logs", "verify", "find",
+]  # fmt: skip
 
 
 def example() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 
@@ -78,11 +79,31 @@ def test_the_logs_of_a_root_above_or_below_count(migrated: Project) -> None:
         assert sides(found)[0] == [training.target], root
 
 
-@pytest.mark.parametrize("query", ["", "/", "abc", "zzzzzz", "0" * 33, "*", "phase2_", "\x1b[2J", "E1680D"])
+@pytest.mark.parametrize("query", ["", "/", "abc", "zzzzzz", "0" * 33, "*", "phase2_", "\x1b[2J", "-e1680d"])
 def test_what_is_nobodys_name_leads_nowhere(project: Project, query: str) -> None:
     assert project.root.is_dir()
     (found,) = look_up(query)
     assert (found.query, sides(found)) == (query, ([], []))
+
+
+def test_dashes_and_upper_case_do_not_matter(project: Project) -> None:
+    """Other tools write the same id so; a directory whose name is written so is found as well."""
+    training = project.training(0)
+    dashed = str(UUID(training.uid))
+    other = project.add_directory(project.training(7), f"{str(UUID(project.training(7).uid)).upper()}_20260301_000000")
+    for query in (dashed, dashed.upper(), training.uid.upper(), f"{dashed}_{training.stamp}", dashed[:9], dashed[:14]):
+        (found,) = look_up(query)
+        assert sides(found) == ([training.legacy], [training.run_id]), query
+    assert other.is_dir()
+    (found,) = look_up(project.training(7).uid)
+    assert sides(found) == ([other.name], [])
+
+
+@pytest.mark.parametrize(("query", "is_short"), [("ac7c1", True), ("A-7", True), ("zz", False), ("fox", False)])
+def test_a_beginning_that_is_too_short_is_told_so(project: Project, query: str, is_short: bool) -> None:  # noqa: FBT001 - a case of a table
+    assert project.root.is_dir()
+    (found,) = look_up(query)
+    assert found.hint == ("too short: give at least 6 digits of an id" if is_short else None)
 
 
 def test_a_log_that_cannot_be_read_is_told(migrated: Project) -> None:

@@ -43,6 +43,8 @@ def command(
       ckpt-migrate apply plan.yaml
     """
     plan, recipe = api.load(plan_path, tracking_uri=tracking_uri)
+    doubts = api.doubts(plan, recipe, progress=output.bars())
+    output.say_choices(plan, doubts)
     output.say_links(plan)
     is_needless = all(entry.action is Action.SKIP for entry in plan.entries)
     if not is_dry_run and not is_needless and not output.confirm(f"{summary_line(plan)} Do it?", yes=yes):
@@ -57,18 +59,23 @@ def command(
         on_wait=output.say,
     )
     if output_format == "json":
-        output.print_json({**output.plain(result), "dangling_links": output.dangling_links(plan)})
+        by_hand = output.choices(plan, doubts)
+        output.print_json(
+            {**output.plain(result), "chosen_by_person": by_hand, "dangling_links": output.dangling_links(plan)}
+        )
         return 0
+    counts = _counts(result, sum(entry.is_chosen for entry in plan.entries))
     if is_dry_run:
         output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
-        output.echo(f"\nDry run: {_counts(result)}. Nothing was changed.")
+        output.echo(f"\nDry run: {counts}. Nothing was changed.")
         output.echo(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
         return 0
-    output.echo(f"Done{' (continued)' if result.was_continued else ''}: {_counts(result)}.")
+    output.echo(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
     if result.log is not None:
         output.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
     return 0
 
 
-def _counts(result: ApplyResult) -> str:
-    return f"{result.renamed:,} renamed, {result.repaired:,} repaired, {result.skipped:,} skipped"
+def _counts(result: ApplyResult, chosen: int) -> str:
+    by_hand = f" ({chosen:,} to a run that a person chose)" if chosen else ""
+    return f"{result.renamed:,} renamed{by_hand}, {result.repaired:,} repaired, {result.skipped:,} skipped"

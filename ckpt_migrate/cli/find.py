@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def command(
     queries: tuple[str, ...], roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, output_format: str
 ) -> int:
-    """Look up run ids, old uuids (six digits are enough), directory names and run names, and show both sides.
+    """Look up run ids, old uuids, directory names and run names, and show both sides.
+
+    Six digits of an id are enough; dashes and case do not matter.
 
     \b
     Example:
@@ -60,5 +62,5 @@ def _print(found: Found) -> None:
     if found.runs and not found.checkpoints:
         lines.append("  no checkpoint directory below the roots is named after it, or named by it")
     if not found.runs and not found.checkpoints:
-        lines.append("  nothing of this name, neither a directory nor a run")
+        lines.append(f"  {found.hint or 'nothing of this name, neither a directory nor a run'}")
     output.echo_lines(lines)

@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.journal.history import LogState
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def command(root: str, output_format: str) -> int:
     if not logs:
         output.echo("No apply has been logged here.")
         return 0
-    output.print_rows(("STARTED (UTC)", "STATE", "RENAMED", "REPAIRED", "SKIPPED", "LOG"), [_row(log) for log in logs])
+    print_rows(("STARTED (UTC)", "STATE", "RENAMED", "REPAIRED", "SKIPPED", "LOG"), [_row(log) for log in logs])
     for log in logs:
         for line in log.damage:
             output.say(f"Warning: {log.path}: {line}")

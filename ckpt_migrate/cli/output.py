@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from ckpt_migrate.cli.table import choice_words
 from ckpt_migrate.errors import CkptMigrateError
-from ckpt_migrate.plan.fields import link_data
+from ckpt_migrate.plan.fields import entry_record, link_data
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
 
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
+    from ckpt_migrate.review.doubts import Doubt
 
 T = TypeVar("T")
-NARROWEST = 60
 MOST_PROBLEMS = 1_000
 MOST_LINKS = 20
 # What JSON leaves as it is beyond ASCII; of it, all without a glyph of its own is written out.
@@ -88,16 +88,6 @@ def echo_lines(lines: Iterable[str]) -> None:
         echo(text)
 
 
-def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table whose last column takes what width is left; nothing is cut when standard output is no terminal."""
-    cells = [list(header), *([shown(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header) - 1)]
-    width = max(shutil.get_terminal_size().columns, NARROWEST) if _is_terminal(sys.stdout) else None
-    for row in cells:
-        line = "  ".join([cell.ljust(size) for cell, size in zip(row, widths, strict=False)] + [row[-1]]).rstrip()
-        echo(line if width is None or len(line) <= width else f"{line[: width - 1]}…")
-
-
 def say(text: str) -> None:
     """Print a remark to standard error."""
     click.echo(printable_lines(text), err=True)
@@ -123,6 +113,25 @@ def say_links(plan: Plan) -> None:
         say(f"Warning: the link {what} will lead nowhere: the directory is renamed")
     if len(links) > MOST_LINKS:
         say(f"Warning: and {len(links) - MOST_LINKS:,} more such links; the plan lists them all under `links`")
+
+
+def say_choices(plan: Plan, doubts: Sequence[Doubt]) -> None:
+    """Print which renames a person chose, what the planner thought, and what speaks against them."""
+    for entry in plan.entries:
+        if entry.is_chosen:
+            say(f"By hand: {shown(entry.checkpoint)}: {shown(choice_words(entry))}")
+            for doubt in doubts:
+                if doubt.checkpoint == entry.checkpoint:
+                    say(f"Warning:   {shown(doubt.what)}")
+
+
+def choices(plan: Plan, doubts: Sequence[Doubt]) -> list[dict[str, object]]:
+    """Return those renames for JSON."""
+    return [
+        {**entry_record(entry), "doubts": [one.what for one in doubts if one.checkpoint == entry.checkpoint]}
+        for entry in plan.entries
+        if entry.is_chosen
+    ]
 
 
 def dangling_links(plan: Plan) -> list[dict[str, str | None]]:
@@ -168,10 +177,10 @@ class _Bars:
 
 def bars() -> Progress:
     """Return progress bars when standard error is a terminal, and silence otherwise."""
-    return _Bars() if _is_terminal(sys.stderr) else SILENT
+    return _Bars() if is_terminal(sys.stderr) else SILENT
 
 
-def _is_terminal(stream: TextIO | None) -> bool:
+def is_terminal(stream: TextIO | None) -> bool:
     """Say whether a stream is a terminal; one that was closed before the start is None."""
     return stream is not None and not stream.closed and stream.isatty()
 
@@ -184,7 +193,7 @@ def confirm(question: str, *, yes: bool) -> bool:
     """
     if yes:
         return True
-    if not _is_terminal(sys.stdin):
+    if not is_terminal(sys.stdin):
         raise click.UsageError("there is no terminal to confirm on; look at --dry-run first, then give --yes")
     click.echo(f"{printable_lines(question)}\n  Only 'yes' is accepted: ", nl=False, err=True)
     return sys.stdin.readline().strip() == "yes"

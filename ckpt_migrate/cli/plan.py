@@ -11,7 +11,7 @@ from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.table import clock_words, summary_line
 from ckpt_migrate.errors import EXIT_UNDECIDED
-from ckpt_migrate.plan.fields import entry_data
+from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _data(planned: Planned, path: str) -> dict[str, object]:
         "clock": plan.clock,
         "summary": plan.summary,
         "expected_wrong": planned.expected_wrong,
-        "entries": [entry_data(entry) for entry in plan.entries],
+        "entries": [entry_record(entry) for entry in plan.entries],
         "warnings": planned.warnings,
         "notes": planned.notes,
         "audit": planned.audit,

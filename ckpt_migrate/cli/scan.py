@@ -11,6 +11,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.evidence.records import Evidence
 from ckpt_migrate.records import State
@@ -135,7 +136,7 @@ def _print(result: ScanResult) -> None:
     if not rows:
         output.echo(f"No checkpoint directories below {', '.join(output.shown(root) for root in result.roots)}.")
         return
-    output.print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
+    print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
     counts = Counter(checkpoint.state for checkpoint in result.checkpoints)
     output.echo()
     for state, meaning in MEANING.items():

@@ -9,15 +9,19 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.cli.table import SYMBOLS, clock_words, summary_line, symbol
+from ckpt_migrate.cli.rows import print_rows
+from ckpt_migrate.cli.table import SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
 from ckpt_migrate.errors import UsageError
-from ckpt_migrate.plan.fields import entry_data
-from ckpt_migrate.plan.records import Action, Status
+from ckpt_migrate.plan.fields import entry_record
+from ckpt_migrate.plan.records import Action
 
 if TYPE_CHECKING:
-    from ckpt_migrate.plan.records import Entry, Plan
+    from collections.abc import Iterable
 
-ORDER = "?!~+-"
+    from ckpt_migrate.plan.records import Entry, Plan
+    from ckpt_migrate.review.doubts import Doubt
+
+ORDER = "?!*~+-"
 
 
 @click.command("show", short_help="Show a plan as a table, or one checkpoint's whole case.")
@@ -33,16 +37,22 @@ def command(plan_path: str, checkpoint: str | None, output_format: str) -> int:
       ckpt-migrate show plan.yaml ac7c134d
     """
     plan = api.read(plan_path)
+    doubts = api.doubts(plan)
     entries = plan.entries if checkpoint is None else _chosen(plan, checkpoint)
     if output_format == "json":
         output.print_json(
-            {"clock": plan.clock, "summary": plan.summary, "entries": [entry_data(entry) for entry in entries]}
+            {
+                "clock": plan.clock,
+                "summary": plan.summary,
+                "entries": [entry_record(entry) for entry in entries],
+                "doubts": doubts,
+            }
         )
     elif checkpoint is None:
         _print_table(plan)
     else:
         for entry in entries:
-            _print_case(plan, entry)
+            _print_case(plan, entry, doubts)
     return 0
 
 
@@ -62,7 +72,7 @@ def _print_table(plan: Plan) -> None:
     rows = [
         (
             symbol(entry),
-            entry.status.value,
+            found_words(entry),
             entry.action.value,
             entry.checkpoint.rpartition("/")[2],
             "" if entry.confidence is None else f"{entry.confidence:.6f}",
@@ -71,7 +81,7 @@ def _print_table(plan: Plan) -> None:
         for entry in entries
     ]
     if rows:
-        output.print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
+        print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
         used = {symbol(entry) for entry in entries}
         output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
     output.echo(clock_words(plan.clock))
@@ -79,20 +89,26 @@ def _print_table(plan: Plan) -> None:
 
 
 def _run_or_reason(entry: Entry) -> str:
-    if entry.action is Action.RENAME and entry.status is not Status.MATCHED:
-        return f"run {entry.run_id}, chosen by a person"
+    if entry.proposal is not None:
+        return choice_words(entry)
     return entry.reason or (f"run {entry.run_id}" if entry.run_id else "")
 
 
-def _print_case(plan: Plan, entry: Entry) -> None:
-    lines = [
-        entry.checkpoint,
-        f"  {entry.status.value}, {entry.action.value}" + (f": {entry.reason}" if entry.reason else ""),
-    ]
+def _print_case(plan: Plan, entry: Entry, doubts: Iterable[Doubt]) -> None:
+    proposal = entry.proposal
+    told = choice_words(entry) if proposal is not None else entry.reason
+    lines = [entry.checkpoint, f"  {found_words(entry)}, {entry.action.value}" + (f": {told}" if told else "")]
+    lines += [f"  DOUBT: {doubt.what}" for doubt in doubts if doubt.checkpoint == entry.checkpoint]
     if entry.run_id is not None:
         lines += _run_lines(plan, entry.run_id, entry.confidence, entry.evidence)
-        lines.append(f"  becomes {entry.target}")
-    for candidate in entry.candidates:
+        if proposal is not None and entry.run_id != proposal.run_id and entry.confidence is None:
+            lines.append("    the planner did not weigh this run")
+        would = "would become" if entry.action is Action.SKIP else "becomes"
+        lines.append(f"  {would} {entry.target}")
+    if proposal is not None and proposal.run_id not in {None, entry.run_id}:
+        lines.append("  the planner had chosen")
+        lines += _run_lines(plan, proposal.run_id or "", proposal.confidence, proposal.evidence)
+    for candidate in (one for one in entry.candidates if proposal is None or one.run_id != entry.run_id):
         lines.append("  candidate")
         lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
     output.echo_lines([*lines, ""])
@@ -102,7 +118,9 @@ def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tupl
     run = plan.runs.get(run_id)
     head = f"  run {run_id}" + ("" if confidence is None else f", confidence {confidence:.6f}")
     lines = [head]
-    if run is not None:
+    if run is None:
+        lines.append("    the planner had not listed this run; `ckpt-migrate apply PLAN --dry-run` looks it up")
+    else:
         deleted = ", DELETED in MLflow" if run.is_deleted else ""
         lines.append(f"    {run.name or '(no name)'}, {run.experiment}, {run.status}{deleted}, started {run.start}")
     return lines + [f"    {line}" for line in evidence]

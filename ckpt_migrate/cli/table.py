@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.plan.records import Action, Status
 
 if TYPE_CHECKING:
-    from ckpt_migrate.plan.records import Clock, Entry, Plan
+    from ckpt_migrate.plan.records import Clock, Entry, Plan, Proposal
 
 SYMBOLS = {
     "~": "renamed",
+    "*": "renamed to the run that a person chose",
     "+": "manifests written anew",
     "?": "for a person to decide",
     "!": "held back",
@@ -21,12 +22,42 @@ SYMBOLS = {
 def symbol(entry: Entry) -> str:
     """Return what happens to an entry as one character of SYMBOLS."""
     if entry.action is Action.RENAME:
-        return "~"
+        return "~" if entry.proposal is None else "*"
     if entry.action is Action.REPAIR:
         return "+"
     if entry.status in {Status.AMBIGUOUS, Status.UNMATCHED}:
         return "?"
     return "-" if entry.status is Status.LINKED else "!"
+
+
+def found_words(entry: Entry) -> str:
+    """Return what a column says was found; `by hand` where a person has edited the entry."""
+    return entry.status.value if entry.proposal is None else "by hand"
+
+
+def choice_words(entry: Entry) -> str:
+    """Return who chose, and what the planner thought; empty when nobody has edited the entry."""
+    proposal = entry.proposal
+    if proposal is None:
+        return ""
+    if entry.action is Action.SKIP:
+        chosen = "left alone by a person"
+    elif entry.action is Action.REPAIR:
+        chosen = "repair chosen by a person"
+    else:
+        chosen = f"run {entry.run_id}, chosen by a person"
+    return f"{chosen}; {_planner_words(entry, proposal)}"
+
+
+def _planner_words(entry: Entry, proposal: Proposal) -> str:
+    because = f": {entry.reason}" if entry.reason else ""
+    if proposal.run_id is None:
+        known = "" if entry.confidence is None else f", with this run at {entry.confidence:.6f}"
+        return f"the planner had found it {entry.status.value}{known}{because}"
+    which = "this run" if proposal.run_id == entry.run_id else f"run {proposal.run_id}"
+    did = {Action.RENAME: "", Action.REPAIR: " and repaired its manifests", Action.SKIP: " and left it alone"}
+    sure = 0.0 if proposal.confidence is None else proposal.confidence
+    return f"the planner had chosen {which}, confidence {sure:.6f}{did[proposal.action]}{because}"
 
 
 def summary_line(plan: Plan) -> str:

@@ -6,6 +6,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED
 
 
@@ -31,7 +32,7 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
     else:
         if result.findings:
             rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
-            output.print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
+            print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
             output.echo()
         if not result.directories:
             output.echo("There is no checkpoint directory of this recipe's name forms below the roots.")

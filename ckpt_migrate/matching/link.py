@@ -17,7 +17,7 @@ from ckpt_migrate.matching.histories import Histories
 from ckpt_migrate.matching.keys import align_keys, unwrap_configs
 from ckpt_migrate.matching.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.model import World
-from ckpt_migrate.matching.mtimes import EndHabit, learn_ends, newest_own_files
+from ckpt_migrate.matching.mtimes import EndHabit, copied_note, learn_ends, newest_own_files
 from ckpt_migrate.matching.params import key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.matching.references import find_references
@@ -115,7 +115,7 @@ def link(
     verdicts += [Verdict(c, Status.UNREADABLE, reason=c.reason) for c in unreadable]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
-    return Matching(whole.summary, tuple(verdicts), expected, warnings)
+    return Matching(whole.summary, tuple(verdicts), expected, (*warnings, *copied_note(eligible, newest)))
 
 
 def _world(

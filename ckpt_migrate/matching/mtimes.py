@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.lags import start_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.model import Seen, World
     from ckpt_migrate.recipe import Recipe
@@ -114,6 +114,25 @@ def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[
             for checkpoint in found:
                 del newest[checkpoint.path]
     return newest
+
+
+def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a sentence for people about the directories that `newest_own_files` took for copied; none when none is.
+
+    Args:
+        checkpoints: As given to `newest_own_files`.
+        newest_s: What it returned.
+    """
+    timed = [c for c in checkpoints if c.name is not None and any(file.kind == "file" for file in c.files)]
+    copied = sum(checkpoint.path not in newest_s for checkpoint in timed)
+    if not copied:
+        return ()
+    words = (
+        f"modification times were lost, as by a copy: the newest files of {copied:,} of {len(timed):,} directories lie "
+        "together in time while their stamps lie days apart. These times are not used; where the tree can still be "
+        "copied with its times (cp -a, rsync -a), a plan of that copy decides more"
+    )
+    return (words,)
 
 
 def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float:

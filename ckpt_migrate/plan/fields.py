@@ -28,6 +28,23 @@ def entry_data(entry: Entry) -> dict[str, Any]:
     }
 
 
+def entry_record(entry: Entry) -> dict[str, Any]:
+    """Return an entry for programs: as the file shows it, and who chose what stands in it."""
+    proposal = entry.proposal
+    return {
+        **entry_data(entry),
+        "chosen_by": "planner" if proposal is None else "person",
+        "proposal": None
+        if proposal is None
+        else {
+            "action": proposal.action.value,
+            "run_id": proposal.run_id,
+            "confidence": shown_confidence(proposal.confidence),
+            "evidence": list(proposal.evidence),
+        },
+    }
+
+
 def candidate_data(candidate: Candidate) -> dict[str, Any]:
     """Return a candidate as the file shows it."""
     return {

@@ -111,7 +111,8 @@ def parse_plan(
         return None
     recipe = find_recipe(keys["migration"].text())
     roots = keys["roots"].texts()
-    reader = EntryReader(roots, folder, recipe)
+    runs = {run_id: read_run(run_id, field) for run_id, field in keys["runs"].mapping(optional=None).items()}
+    reader = EntryReader(roots, folder, recipe, runs)
     plan = Plan(
         created=_created(keys["created"]),
         tool=keys["tool"].text(),
@@ -121,7 +122,7 @@ def parse_plan(
         roots=roots,
         clock=_clock(keys["clock"]),
         summary=_summary(keys["summary"]),
-        runs={run_id: read_run(run_id, field) for run_id, field in keys["runs"].mapping(optional=None).items()},
+        runs=runs,
         entries=tuple(reader.read(item) for item in keys["entries"].sequence()),
         folder=folder,
         digest=digest,

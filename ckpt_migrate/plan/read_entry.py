@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.plan.fields import entry_data
-from ckpt_migrate.plan.records import Action, Candidate, Entry, Status
-from ckpt_migrate.plan.seal import broken
+from ckpt_migrate.plan.records import Action, Candidate, Entry, Proposal, Status
+from ckpt_migrate.plan.seal import broken, may_be
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from enum import Enum
 
     from ckpt_migrate.recipe import Recipe
@@ -32,13 +32,15 @@ class EntryReader:
         roots: As the plan has them.
         folder: Absolute folder that relative paths start from.
         recipe: Whose names the directories have.
+        run_ids: Of all runs that the planner named.
     """
 
-    def __init__(self, roots: Sequence[str], folder: str, recipe: Recipe) -> None:
+    def __init__(self, roots: Sequence[str], folder: str, recipe: Recipe, run_ids: Collection[str]) -> None:
         self._roots = [(os.path.normpath(os.path.join(folder, root)), root) for root in roots]
         self._roots_by_folder: dict[str, str | None] = {}
         self._folder = folder
         self._recipe = recipe
+        self._run_ids = run_ids
 
     def read(self, item: Field) -> Entry:
         """Return an entry, its target following from its run id; what is wrong is noted."""
@@ -59,6 +61,7 @@ class EntryReader:
             candidates=tuple(_candidate(c) for c in keys["candidates"].sequence()) if "candidates" in keys else (),
             fingerprint=keys["fingerprint"].text_or_none() if "fingerprint" in keys else None,
             line=item.line,
+            run_id_line=keys["run_id"].line if "run_id" in keys else 0,
         )
         edited = broken(keys["seal"].text(), entry_data(entry))
         if edited is None:
@@ -79,7 +82,28 @@ class EntryReader:
                 field.refuse(f"{name} was edited, but belongs to the planner")
         if "run_id" in edited and entry.run_id is not None and entry.action is Action.SKIP:
             keys["run_id"].refuse("was set, but the action is skip; set action: rename, too, or put run_id back")
-        return replace(entry, target=target)
+        if edited == ("target",):
+            return replace(entry, target=target)
+        return _as_chosen(replace(entry, target=target), self._proposal(entry, keys["seal"].text()))
+
+    def _proposal(self, entry: Entry, sealed: str) -> Proposal:
+        """Return what the planner had written: of the runs that it named, the one that the seal was taken over."""
+        values = entry_data(entry)
+        actions = [action for action in Action if may_be(sealed, values, "action", action.value)]
+        run_ids = [run_id for run_id in (None, *self._run_ids) if may_be(sealed, values, "run_id", run_id)]
+        for action in actions:
+            for run_id in run_ids:
+                trial = replace(entry, action=action, run_id=run_id, target=self._target(entry.checkpoint, run_id))
+                if broken(sealed, entry_data(trial)) == ():
+                    return Proposal(action, run_id, entry.confidence, entry.evidence)
+        return Proposal(entry.action, None, None, ())  # more was edited than may be, and is refused
+
+    def _target(self, checkpoint: str, run_id: str | None) -> str | None:
+        folder, slash, name = checkpoint.rpartition("/")
+        parsed = self._recipe.target.parse(name) or self._recipe.legacy.parse(name)
+        if run_id is None or parsed is None:
+            return None
+        return folder + slash + self._recipe.target.format(uid=run_id, stamp=parsed.stamp)
 
     def _derived_target(self, entry: Entry, keys: Mapping[str, Field]) -> str | None:
         if entry.run_id is not None and not is_run_id(entry.run_id):
@@ -89,17 +113,14 @@ class EntryReader:
             if entry.action is not Action.SKIP:
                 keys["action"].refuse(f"{entry.action.value} needs a run_id")
             return None
-        folder, _, name = entry.checkpoint.rpartition("/")
-        parsed = self._recipe.target.parse(name) or self._recipe.legacy.parse(name)
-        if parsed is None:
+        target = self._target(entry.checkpoint, entry.run_id)
+        if target is None:
             keys["checkpoint"].refuse("is not named in a form that can be renamed")
-            return None
-        renamed = self._recipe.target.format(uid=entry.run_id, stamp=parsed.stamp)
-        if entry.action is Action.RENAME and renamed == name:
+        elif entry.action is Action.RENAME and target == entry.checkpoint:
             keys["action"].refuse("the directory is named after this run already; repair writes its manifests")
-        if entry.action is Action.REPAIR and renamed != name:
+        elif entry.action is Action.REPAIR and target != entry.checkpoint:
             keys["action"].refuse("repair is for directories that are named after their run already")
-        return f"{folder}/{renamed}" if folder else renamed
+        return target
 
     def _root_of(self, field: Field, checkpoint: str) -> str:
         """Return the innermost root above a checkpoint as the plan has it."""
@@ -114,6 +135,15 @@ class EntryReader:
             field.refuse("leaves the roots of the plan")
             return ""
         return root
+
+
+def _as_chosen(entry: Entry, proposal: Proposal) -> Entry:
+    """Return an entry that a person edited, with the planner's case for the run that was chosen, if it has one."""
+    if entry.run_id == proposal.run_id:
+        return replace(entry, proposal=proposal)
+    known = [candidate for candidate in entry.candidates if candidate.run_id == entry.run_id]
+    confidence, evidence = (known[0].confidence, known[0].evidence) if known else (None, ())
+    return replace(entry, confidence=confidence, evidence=evidence, proposal=proposal)
 
 
 def _choice(field: Field, kind: type[Choice]) -> Choice:

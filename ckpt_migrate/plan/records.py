@@ -71,6 +71,23 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """What the planner had written where a person has edited an entry.
+
+    Attributes:
+        action: What apply would have done.
+        run_id: The run that it had singled out; None where it had not decided.
+        confidence: Its probability (0 to 1) that this was the run; None where it had not decided.
+        evidence: Why, strongest first.
+    """
+
+    action: Action
+    run_id: str | None
+    confidence: float | None
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One checkpoint directory in a plan.
 
@@ -81,12 +98,15 @@ class Entry:
         action: What apply does.
         run_id: The run it belongs to; None while undecided.
         target: Path after apply, as `checkpoint`; None when `run_id` is None; equal for a repair.
-        confidence: Probability (0 to 1) that `run_id` is right; None when undecided.
-        evidence: Why, strongest first.
+        confidence: Probability (0 to 1) that `run_id` is right, by the planner; None when undecided, or when a person
+            chose a run that the planner had not weighed.
+        evidence: Why, strongest first; of `run_id`, whoever chose it.
         reason: Why not, for everything that is not renamed.
         candidates: Other runs that fit, best first.
         fingerprint: Of the directory as planned (`scan.fingerprint`).
         line: Line in the plan file, 1-based; 0 for a plan that was not read from a file.
+        run_id_line: Line of its run id, likewise.
+        proposal: What the planner had written; None unless a person has edited the entry.
     """
 
     checkpoint: str
@@ -101,6 +121,13 @@ class Entry:
     candidates: tuple[Candidate, ...] = ()
     fingerprint: str | None = None
     line: int = 0
+    run_id_line: int = 0
+    proposal: Proposal | None = None
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the directory gets its run's name because a person said so."""
+        return self.proposal is not None and self.action is Action.RENAME
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,12 @@ def broken(sealed: str, values: Mapping[str, object]) -> tuple[str, ...] | None:
     return names or None
 
 
+def may_be(sealed: str, values: Mapping[str, object], name: str, value: object) -> bool:
+    """Say whether a value may be the one that was sealed for a field; one in 65,536 others may be, too."""
+    start = WIDTH_ALL + WIDTH * list(values).index(name)
+    return _digest(value, WIDTH) == sealed[start : start + WIDTH]
+
+
 def _digest(value: object, width: int) -> str:
     return hashlib.blake2b(_encode(value).encode("utf-8", "surrogatepass"), digest_size=width // 2).hexdigest()
 

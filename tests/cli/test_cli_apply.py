@@ -113,6 +113,16 @@ def test_without_a_terminal_both_refuse_unless_told_yes(
     assert project.snapshot() == before
 
 
+def test_rollback_asks_nothing_about_a_file_that_is_no_log(
+    ckpt: Call, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal("yes\n")
+    monkeypatch.setattr("sys.stdin", terminal)
+    ended = ckpt("rollback", plan)
+    assert (ended.code, ended.out, terminal.asked) == (EXIT_FAILED, "", 0)
+    assert ended.err.startswith(f"Error: {plan}: ")
+
+
 def test_a_plan_with_nothing_to_do_asks_nothing(ckpt: Call, project: Project, plan: Path) -> None:
     text = (
         plan.read_text(encoding="utf-8")

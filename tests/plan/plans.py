@@ -115,7 +115,7 @@ def parsed(text: str, folder: str = FOLDER) -> tuple[Plan | None, tuple[str, ...
     found = parse_plan(text, folder, find_recipe, problems)
     if found is None:
         return None, problems.lines()
-    entries = tuple(replace(each, line=0) for each in found[0].entries)
+    entries = tuple(replace(each, line=0, run_id_line=0) for each in found[0].entries)
     return replace(found[0], entries=entries), problems.lines()
 
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from ckpt_migrate.errors import EXIT_USAGE, PlanError, RecipeError
 from ckpt_migrate.plan.read import load_plan
-from ckpt_migrate.plan.records import Action, Plan, Status
+from ckpt_migrate.plan.records import Action, Plan, Proposal, Status
 from ckpt_migrate.plan.write import render_plan
 from ckpt_migrate.recipe import Recipe, load_recipe
 from ckpt_migrate.strict_yaml import MOST_SHOWN
@@ -194,6 +194,32 @@ def test_a_person_may_name_the_run_and_the_target_follows() -> None:
     assert (plan.entries[AMBIGUOUS].run_id, plan.entries[AMBIGUOUS].target) == (run_id, f"{ROOT}/{run_id}_{STAMP}")
     assert plan.entries[MATCHED].target == f"{ROOT}/{'1' * 32}_{STAMP}"
     assert plan.entries[MATCHED].status is Status.MATCHED
+
+
+def test_what_the_planner_had_written_is_told_beside_what_a_person_chose() -> None:
+    """The planner's confidence and evidence are of its own run, and are never shown for another one."""
+    data = copy.deepcopy(DATA)
+    planned = small_plan().entries[MATCHED]
+    chosen = small_plan().entries[AMBIGUOUS].candidates[1]
+    data["entries"][MATCHED]["run_id"] = "1" * 32
+    data["entries"][AMBIGUOUS] |= {"action": "rename", "run_id": chosen.run_id}
+    plan = accepted(dump(data))
+    matched, ambiguous = plan.entries[MATCHED], plan.entries[AMBIGUOUS]
+    assert (matched.confidence, matched.evidence) == (None, ())
+    assert matched.proposal == Proposal(Action.RENAME, planned.run_id, planned.confidence, planned.evidence)
+    assert (ambiguous.confidence, ambiguous.evidence) == (chosen.confidence, chosen.evidence)
+    assert ambiguous.proposal == Proposal(Action.SKIP, None, None, ())
+    assert [each for each in plan.entries if each.proposal is not None] == [matched, ambiguous]
+
+
+def test_a_run_that_a_person_put_back_is_the_planners_again() -> None:
+    data = copy.deepcopy(DATA)
+    data["entries"][MATCHED]["action"] = "skip"
+    skipped = accepted(dump(data)).entries[MATCHED]
+    assert skipped.proposal is not None
+    assert (skipped.proposal.action, skipped.proposal.run_id) == (Action.RENAME, skipped.run_id)
+    data["entries"][MATCHED]["action"] = "rename"
+    assert accepted(dump(data)).entries[MATCHED].proposal is None
 
 
 def test_a_person_who_edits_the_target_too_must_get_it_right() -> None:
@@ -447,7 +473,7 @@ def test_files_of_other_editors_are_read(tmp_path: Path) -> None:
     path = tmp_path / "plan.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + TEXT.replace("\n", "\r\n").encode())
     plan, _ = load_plan(str(path), find_recipe)
-    assert [replace(each, line=0) for each in plan.entries] == list(small_plan().entries)
+    assert [replace(each, line=0, run_id_line=0) for each in plan.entries] == list(small_plan().entries)
 
 
 def test_names_of_a_recipe_of_ones_own_are_understood(tmp_path: Path) -> None:
