@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.tracking.experiment_folder import Experiment
     from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, RunDetails, StoreWarning
-    from ckpt_migrate.tracking.run_folder import Head, PackedDetails
+    from ckpt_migrate.tracking.run_folder import Head, PackedPoints, Texts
 
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})  # in an experiment's folder, beside the runs
 _BATCH = 100  # runs read at once by one process
@@ -53,6 +53,9 @@ class FileRunStore:
         self._passed_over = PassedOver()
         self._runs: dict[str, Run] | None = None
         self._folders: dict[str, RunFolder] = {}
+        # Params and tags are most of what lies in a store: whoever looks for mentions first finds them read later.
+        self._texts: dict[str, Texts] = {}
+        self._details: dict[str, RunDetails] = {}
 
     @property
     def uri(self) -> str:
@@ -71,39 +74,36 @@ class FileRunStore:
     def details(self, run_ids: Collection[str]) -> Mapping[str, RunDetails]:
         """Return params, tags and last metrics of these runs; unknown ids are left out."""
         self._read_runs()
-        folders = [self._folders[run_id] for run_id in sorted(set(run_ids)) if run_id in self._folders]
+        wanted = [run_id for run_id in sorted(set(run_ids)) if run_id in self._folders]
+        missing = [run_id for run_id in wanted if run_id not in self._details]
 
-        def read(batch: Sequence[RunFolder]) -> tuple[list[PackedDetails], _Warnings]:
-            known: dict[str, str] = {}
+        def read(batch: Sequence[str]) -> tuple[list[tuple[Texts | None, PackedPoints]], _Warnings]:
+            known: dict[bytes, str] = {}
             passed_over = PassedOver()
-            packed = [folder.packed_details(passed_over, known) for folder in batch]
-            return packed, passed_over.pairs()
+            found = []
+            for run_id in batch:
+                folder = self._folders[run_id]
+                texts = None if run_id in self._texts else folder.texts(passed_over, known)
+                found.append((texts, folder.packed_points(passed_over)))
+            return found, passed_over.pairs()
 
-        packed = self._read(read, folders)
-        return {folder.run_id: unpack(details) for folder, details in zip(folders, packed, strict=True)}
+        for run_id, (texts, points) in zip(missing, self._read(read, missing), strict=True):
+            self._details[run_id] = unpack(self._texts.pop(run_id) if texts is None else texts, points)
+        return {run_id: self._details[run_id] for run_id in wanted}
 
     def mentions(self, pattern: re.Pattern[str]) -> Iterator[Mention]:
         """Yield every run name, param value and tag value in which `pattern` is found, sorted by run id."""
         runs = self._read_runs()
-
-        def read(batch: Sequence[RunFolder]) -> tuple[list[list[tuple[str, str]]], _Warnings]:
-            passed_over = PassedOver()
-            hits = []
-            for folder in batch:
-                of_run = []
-                for kind in ("params", "tags"):
-                    for key, text in folder.texts(kind, passed_over, {}).items():
-                        if pattern.search(text):
-                            of_run.append((f"{kind[:-1]} {key}", text))
-                hits.append(of_run)
-            return hits, passed_over.pairs()
-
-        folders = [self._folders[run_id] for run_id in runs]
-        for run, hits in zip(runs.values(), self._read(read, folders), strict=True):
+        self._read_texts([run_id for run_id in runs if run_id not in self._details and run_id not in self._texts])
+        for run_id, run in runs.items():
             if pattern.search(run.name):
-                yield Mention(run.run_id, "run name", run.name)
-            for place, text in hits:
-                yield Mention(run.run_id, place, text)
+                yield Mention(run_id, "run name", run.name)
+            details = self._details.get(run_id)
+            texts = self._texts[run_id] if details is None else (details.params, details.tags)
+            for kind, found in zip(("param", "tag"), texts, strict=True):
+                for key, text in found.items():
+                    if pattern.search(text):
+                        yield Mention(run_id, f"{kind} {key}", text)
 
     def metric_histories(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
         """Return every logged point of every metric of a run, sorted by step, then time."""
@@ -121,7 +121,8 @@ class FileRunStore:
         return list_artifacts(run, places, self._passed_over)
 
     def close(self) -> None:
-        """Release nothing: no file is held open."""
+        """Forget what was read; no file is held open."""
+        self._texts, self._details = {}, {}
 
     def _read_runs(self) -> Mapping[str, Run]:
         if self._runs is None:
@@ -141,6 +142,15 @@ class FileRunStore:
             self._folders = {run_id: folder for run_id, (_, folder) in found.items()}
             self._runs = {run_id: found[run_id][0] for run_id in sorted(found)}
         return self._runs
+
+    def _read_texts(self, run_ids: Sequence[str]) -> None:
+        def read(batch: Sequence[str]) -> tuple[list[Texts], _Warnings]:
+            known: dict[bytes, str] = {}
+            passed_over = PassedOver()
+            texts = [self._folders[run_id].texts(passed_over, known) for run_id in batch]
+            return texts, passed_over.pairs()
+
+        self._texts.update(zip(run_ids, self._read(read, run_ids), strict=True))
 
     def _run_names(self, experiment: Experiment) -> Iterator[str]:
         for name in list_folder(experiment.folder):

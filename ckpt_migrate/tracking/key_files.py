@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ckpt_migrate.tracking.passed_over import PassedOver
 
-_FIRST_READ = 4096
+_FIRST_READ = 2048
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # non-blocking: a named pipe must not hang the reader
 _FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
 _MAX_DEPTH = 64
@@ -38,7 +39,7 @@ def read_bounded(path: str, limit: int) -> bytes:
 
 
 def read_keys(folder: str, limit: int, passed_over: PassedOver) -> list[tuple[str, bytes]]:
-    """Return each key below a folder with its file's bytes, in any order; nothing when there is no such folder.
+    """Return each key below a folder with its file's bytes, sorted by key; nothing when there is no such folder.
 
     Args:
         folder: `params`, `tags` or `metrics` of a run.
@@ -57,7 +58,7 @@ def read_keys(folder: str, limit: int, passed_over: PassedOver) -> list[tuple[st
             passed_over.add(path, f"cannot be listed ({error.strerror})")
             continue
         try:
-            names = os.listdir(opened)
+            names = sorted(os.listdir(opened))
             subfolders += _read_folder(
                 opened, names, prefix=prefix, limit=limit, found=found, folder=folder, passed_over=passed_over
             )
@@ -65,6 +66,8 @@ def read_keys(folder: str, limit: int, passed_over: PassedOver) -> list[tuple[st
             passed_over.add(path, f"cannot be listed ({error.strerror})")
         finally:
             os.close(opened)
+    if len(subfolders) > 1:
+        found.sort(key=itemgetter(0))
     return found
 
 
@@ -83,16 +86,17 @@ def _read_folder(
     This loop is the time that reading a file store takes, which is why nothing in it is a call of our own.
     """
     subfolders = []
+    open_file, read, close, add = os.open, os.read, os.close, found.append
     for name in names:
         try:
             # Relative to the open folder: the kernel then looks up one name, not the whole path.
-            file = os.open(name, _FLAGS, dir_fd=opened)
+            file = open_file(name, _FLAGS, dir_fd=opened)
             try:
-                data = os.read(file, _FIRST_READ)
+                data = read(file, _FIRST_READ)
                 if not 0 < len(data) < _FIRST_READ:
                     data = _read_rest(file, data, limit)
             finally:
-                os.close(file)
+                close(file)
         except IsADirectoryError:
             if stat.S_ISLNK(os.stat(name, dir_fd=opened, follow_symlinks=False).st_mode):
                 passed_over.add(f"{folder}/{prefix}{name}", "a link to a folder is not followed")
@@ -103,7 +107,7 @@ def _read_folder(
         except OSError as error:
             passed_over.add(f"{folder}/{prefix}{name}", f"cannot be read ({error.strerror or error})")
         else:
-            found.append((prefix + name, data))
+            add((prefix + name, data))
     return subfolders
 
 

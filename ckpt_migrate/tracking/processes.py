@@ -6,6 +6,7 @@ forked process has everything in memory already and sends back plain containers 
 
 from __future__ import annotations
 
+import gc
 import marshal
 import os
 import signal
@@ -70,6 +71,7 @@ def _fork(work: Callable[[Sequence[Item]], Any], batches: Sequence[Sequence[Item
         return pid, os.fdopen(reading, "rb")
     try:
         # The parent is told of an interrupt too, and its end of the pipe then ends this process.
+        gc.disable()  # it would touch, and so copy, every page of the parent's
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.close(reading)
         with os.fdopen(writing, "wb") as pipe:
