@@ -12,6 +12,11 @@ from ckpt_migrate.evidence.flatten import flatten
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.pool import FactPool
 
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator
@@ -23,8 +28,8 @@ if TYPE_CHECKING:
 MAX_CONFIG_BYTES = 4 << 20
 """Largest config read, bytes. Configs are some kilobytes; a larger file by that name is a data set."""
 
-FRAMEWORK_CONFIGS = ("**/hparams.yaml", "**/.hydra/config.yaml", "**/.hydra/overrides.yaml")
-"""Configs that Lightning and Hydra write by themselves; the recipe names all others."""
+FRAMEWORK_CONFIGS = ("**/hparams.yaml", "**/.hydra/config.yaml", "**/.hydra/overrides.yaml", "**/args.yaml")
+"""Configs that Lightning, Hydra and Ultralytics write by themselves; the recipe names all others."""
 
 _OVERRIDES = "overrides.yaml"
 
@@ -79,14 +84,10 @@ def parse_config(data: bytes, path: str) -> list[tuple[str, Scalar]]:
 
 
 def _load_toml(data: bytes) -> object:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - Python 3.10 has none
-
-        try:
-            return tomllib.loads(data.decode("utf-8"))
-        except (ValueError, RecursionError) as error:
-            raise ReaderError(f"no TOML: {error}") from error
-    raise ReaderError("TOML is read under Python 3.11 and later only")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ReaderError(f"no TOML: {error}") from error
 
 
 def _reveal_toml(value: object) -> object:

@@ -11,6 +11,7 @@ from ckpt_migrate.evidence.records import Fact, FactKind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import FileStat
 
 SUFFIXES = (".ckpt", ".pt", ".pth", ".bin", ".safetensors", ".h5", ".keras", ".pkl")
@@ -72,6 +73,9 @@ class FileNameReader:
     """Reads names only; opens nothing."""
 
     name = "file name"
+
+    def __init__(self, _: Recipe) -> None:
+        pass
 
     def wants(self, file: FileStat) -> bool:
         """Say whether a file is a model by its ending, or a folder named after a step."""

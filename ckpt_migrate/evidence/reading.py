@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 from ckpt_migrate.evidence.configs import ConfigReader
 from ckpt_migrate.evidence.filenames import FileNameReader
 from ckpt_migrate.evidence.files import ReaderError
+from ckpt_migrate.evidence.keras_files import KerasReader
+from ckpt_migrate.evidence.metric_tables import MetricTableReader
 from ckpt_migrate.evidence.pointers import PointerReader
 from ckpt_migrate.evidence.records import Evidence, Fact, Problem
+from ckpt_migrate.evidence.safetensors import SafetensorsReader
+from ckpt_migrate.evidence.tensorboard import TensorboardReader
 from ckpt_migrate.evidence.torch_facts import TorchReader
+from ckpt_migrate.evidence.trainer_state import TrainerStateReader
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
 from ckpt_migrate.scan.overlap import map_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -25,6 +31,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "ckpt_migrate.readers"
 """Entry point group of third-party readers; each names a callable that takes the recipe and returns a reader."""
+
+MAX_FACTS = 100_000
+"""Facts taken from one file; a reader that gives more has misread it."""
 
 _KEY = attrgetter("key")
 _MAX_KNOWN_NAMES = 10_000
@@ -47,6 +56,20 @@ class Reader(Protocol):
             ReaderError: The file is not what it claims to be.
             OSError: It cannot be read.
         """
+
+
+BUILT_IN: tuple[Callable[[Recipe], Reader], ...] = (
+    ConfigReader,
+    FileNameReader,
+    PointerReader,
+    TorchReader,
+    SafetensorsReader,
+    TrainerStateReader,
+    KerasReader,
+    MetricTableReader,
+    TensorboardReader,
+)
+"""The readers of this package, registered as those of others are: each is called with the recipe."""
 
 
 def read_evidence(checkpoint: Checkpoint, recipe: Recipe) -> Evidence:
@@ -81,10 +104,9 @@ class _Reading:
             for reader in readers:
                 try:
                     # All of a file or nothing: half a config would look like a whole one.
-                    found += sorted(reader.read(f"{folder}/{file.path}", file), key=_KEY)
+                    found += _all_facts(reader, f"{folder}/{file.path}", file)
                 except Exception as error:  # noqa: BLE001 - one bad file, or a stranger's reader, must not end it all
                     problems.append(Problem(file.path, reader.name, _say(error)))
-            found.sort(key=_KEY)
             if len(readers) > 1:
                 found.sort(key=_KEY)
             facts += found
@@ -100,6 +122,13 @@ class _Reading:
         return readers
 
 
+def _all_facts(reader: Reader, path: str, file: FileStat) -> list[Fact]:
+    facts = sorted(islice(reader.read(path, file), MAX_FACTS + 1), key=_KEY)
+    if len(facts) > MAX_FACTS:
+        raise ReaderError(f"gives over {MAX_FACTS:,} facts")
+    return facts
+
+
 def _wants(reader: Reader, file: FileStat) -> bool:
     try:
         return reader.wants(file)
@@ -110,7 +139,7 @@ def _wants(reader: Reader, file: FileStat) -> bool:
 def _load_readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
     from importlib import metadata  # noqa: PLC0415 - slow to import, and not needed by those who only scan
 
-    readers: list[Reader] = [ConfigReader(recipe), FileNameReader(), PointerReader(recipe), TorchReader()]
+    readers = [make(recipe) for make in BUILT_IN]
     problems: list[Problem] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=attrgetter("name", "value")):
         try:

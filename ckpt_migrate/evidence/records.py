@@ -16,12 +16,14 @@ class FactKind(str, Enum):
     METRIC: a metric's value; `value` is the text as written, so that its digits say the rounding.
     COUNT: `key` is `epoch` or `step`, `value` an int.
     MENTION: a text that may name a run or a checkpoint directory; `key` says where in the file.
+    TIME: when something happened, UTC seconds since 1970; `key` says what.
     """
 
     PARAM = "param"
     METRIC = "metric"
     COUNT = "count"
     MENTION = "mention"
+    TIME = "time"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from ckpt_migrate.evidence.records import Scalar
+    from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import FileStat
 
 _ARGUMENTS = "training_args.bin"  # the Hugging Face trainer: one object, the config itself
@@ -45,7 +46,7 @@ class TorchReader:
         """Say whether a file is torch's by its name."""
         return file.kind == "file" and file.path.lower().endswith(SUFFIXES)
 
-    def __init__(self) -> None:
+    def __init__(self, _: Recipe) -> None:
         self._pool = FactPool(self.name)
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:

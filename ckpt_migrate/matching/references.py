@@ -31,6 +31,7 @@ REFERENCE_BITS = 20.0
 """One side naming the other: by accident about once in a million."""
 SHARED_OTHER_BITS = -6.0
 """A run that is not among the several that name a directory."""
+_BEST_CHECKPOINTS = frozenset({"best_model_path", "best_model_checkpoint"})
 _OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
 _LONGEST_QUOTE = 120
 
@@ -157,7 +158,7 @@ def _naming_runs(
         if not isinstance(fact.value, str) or other_run.matches(fact.key):
             continue
         last = fact.key.replace(".", "/").rsplit("/", maxsplit=1)[-1].lower()
-        is_own = fact.kind is FactKind.MENTION and last != "best_model_path"
+        is_own = fact.kind is FactKind.MENTION and last not in _BEST_CHECKPOINTS
         if is_own or (fact.kind is FactKind.PARAM and last in _OWN_RUN_KEYS):
             own_uid = "" if checkpoint.name is None else checkpoint.name.uid
             found += [

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 WRITTEN_BEFORE_S = 60.0
 """Files older than the directory's stamp by more than this were put there from elsewhere."""
 _RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"))
+_FEW_METRICS = frozenset({"file name", "torch"})
+"""Readers whose metrics are few and were each chosen by the training script."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -81,15 +83,23 @@ def see(
 
 
 def _named_metrics(facts: Sequence[Fact]) -> tuple[NamedMetric, ...]:
-    """Return the metrics in file names, sorted, each with the epoch that the same name tells."""
+    """Return the metrics that a directory tells, sorted, each with the epoch that the same file tells.
+
+    Of the many that a log or a table has of one moment only the one with the most digits counts: they rise and fall
+    together, and to weigh each would be to count one thing many times.
+    """
     epochs = {
         (fact.source, fact.reader): fact.value
         for fact in facts
         if fact.kind is FactKind.COUNT and fact.key == "epoch" and isinstance(fact.value, int)
     }
-    found = {
-        NamedMetric(fact.key, fact.value, epochs.get((fact.source, fact.reader)))
+    told = [
+        (fact, fact.value)
         for fact in facts
         if fact.kind is FactKind.METRIC and isinstance(fact.value, str) and _NUMBER.fullmatch(fact.value)
-    }
+    ]
+    alone = [one for one in told if one[0].reader in _FEW_METRICS]
+    most_digits = sorted((one for one in told if one[0].reader not in _FEW_METRICS), key=lambda one: len(one[1]))
+    kept = [*alone, *{(one[0].source, one[0].reader): one for one in most_digits}.values()]
+    found = {NamedMetric(fact.key, text, epochs.get((fact.source, fact.reader))) for fact, text in kept}
     return tuple(sorted(found, key=lambda one: (one.key, one.text, -1 if one.epoch is None else one.epoch)))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ckpt_migrate.evidence.filenames import FileNameReader, parse_name
 from ckpt_migrate.evidence.records import FactKind
+from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import FileStat
 
 
@@ -47,7 +48,7 @@ def test_values_are_the_text_that_stands_there(path: str, values: list[str]) -> 
 
 
 def test_epochs_and_steps_are_counts_and_all_else_is_a_metric() -> None:
-    (epoch, loss) = FileNameReader().read("/x", FileStat("a/epoch=07-train_loss=2.90.ckpt", "file", 0, 0))
+    (epoch, loss) = FileNameReader(load_recipe()).read("/x", FileStat("a/epoch=07-train_loss=2.90.ckpt", "file", 0, 0))
     assert (epoch.kind, epoch.key, epoch.value) == (FactKind.COUNT, "epoch", 7)
     assert (loss.kind, loss.key, loss.value) == (FactKind.METRIC, "train_loss", "2.90")
     assert loss.source == "a/epoch=07-train_loss=2.90.ckpt"
@@ -55,7 +56,7 @@ def test_epochs_and_steps_are_counts_and_all_else_is_a_metric() -> None:
 
 def test_only_models_and_their_folders_are_looked_at() -> None:
     """A log or plot may carry another checkpoint's metric in its name."""
-    reader = FileNameReader()
+    reader = FileNameReader(load_recipe())
     assert reader.wants(FileStat("a/b.CKPT", "file", 0, 0))
     assert reader.wants(FileStat("checkpoint-500", "dir", 0, 0))
     assert not reader.wants(FileStat("loss=0.5.png", "file", 0, 0))

@@ -15,6 +15,7 @@ from ckpt_migrate.evidence.inert import Inert
 from ckpt_migrate.evidence.pickles import load_pickle
 from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.evidence.torch_facts import TorchReader, reveal
+from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import FileStat
 from evidence.torch_format import Call, dumps, legacy_file, lightning, named, tensor, zip_file
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 def read(tmp_path: Path, data: bytes, name: str = "last.ckpt") -> list[Fact]:
     path = tmp_path / name
     path.write_bytes(data)
-    return list(TorchReader().read(str(path), FileStat(name, "file", len(data), 0)))
+    return list(TorchReader(load_recipe()).read(str(path), FileStat(name, "file", len(data), 0)))
 
 
 def of_kind(facts: list[Fact], kind: FactKind) -> dict[str, Scalar]:
