@@ -283,7 +283,7 @@ def find_log(log: StrPath, *, root: StrPath = ".") -> str:
         UsageError: There is no log.
         JournalError: The file is no log of this tool.
     """
-    from ckpt_migrate.journal.history import load as load_log
+    from ckpt_migrate.journal.fold import load as load_log
     from ckpt_migrate.journal.logs import latest_log
 
     if log == "latest":

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import JournalError
-from ckpt_migrate.journal.history import LogState, load
+from ckpt_migrate.journal.fold import load
+from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.logs import find_logs, state_directories
 from ckpt_migrate.naming import RUN_ID
 
@@ -87,6 +88,8 @@ def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterat
         except JournalError as error:
             on_problem(f"{error.where or path}: {error.what}; renames recorded there are not known")
             continue
+        for damage in history.contents.damage:
+            on_problem(f"{path}: {damage}; renames recorded there are not known")
         if history.state is not LogState.ROLLED_BACK:
             for item in history.items.values():
                 if item.source != item.target and (item.is_applied or os.path.lexists(item.target)):

@@ -12,6 +12,11 @@ if TYPE_CHECKING:
 
 STATE_DIRECTORY = ".ckpt-migrate"
 """Directory in each root that holds logs and the lock; never scanned."""
+BUSY_S = 300
+"""Seconds for which nothing in a directory may have changed before it is planned or touched. Training on another host
+cannot be seen in any other way; epochs that take longer than this are caught by the fingerprint when they end."""
+BUSY_REASON = f"was written to less than {BUSY_S // 60} minutes ago, so training may be at work in it"
+BUSY_ADVICE = "wait until it has ended"
 
 
 class State(str, Enum):

@@ -11,14 +11,15 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import ExecutionError
+from ckpt_migrate.errors import ExecutionError, JournalError
+from ckpt_migrate.executor.batches import remaining_groups
 from ckpt_migrate.executor.busy import files_open_for_writing
-from ckpt_migrate.executor.groups import remaining_groups
 from ckpt_migrate.executor.identity import TEMPORARY_PREFIX
 from ckpt_migrate.executor.operations import Phase
 from ckpt_migrate.executor.reconcile import Finding, Goal, reconcile
 from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
-from ckpt_migrate.journal.history import LogState, load
+from ckpt_migrate.journal.fold import load
+from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.log_file import Journal
 from ckpt_migrate.journal.logs import guard
 from ckpt_migrate.progress import SILENT
@@ -27,6 +28,7 @@ from ckpt_migrate.records import STATE_DIRECTORY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from ckpt_migrate.executor.lock import Held
     from ckpt_migrate.executor.operations import Group, Step
     from ckpt_migrate.journal.history import History
     from ckpt_migrate.progress import Progress
@@ -43,7 +45,8 @@ class RollbackResult:
         missing: One line for each directory that is nowhere to be found.
         occupied: One line for each whose old name something else has taken; it keeps its new name.
         changed: One line for each that was replaced by something else, or is being written to.
-        edited: One line for each manifest that somebody edited since; it stays as it is.
+        edited: One line for each manifest that somebody edited since, and for each directory whose modification time
+            this user may not set; they stay as they are. Paths are those after the rollback.
         damage: What could not be read of the log; what was recorded there is not brought back.
         operations: What was done (or would be), in order.
         is_complete: Whether everything is as before the migration.
@@ -92,11 +95,11 @@ def roll_back(
         findings = run.look()
         operations = tuple(operation.step() for group in run.groups(findings) for operation in group.operations())
         return run.result(findings, operations, is_dry_run=True)
-    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
+    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait) as held:
         if os.stat(run.history.path).st_size != run.history.contents.size_bytes:
             run = _Rollback(load(log), progress)  # another process went on with it while this one waited
         run.check()
-        return run.execute()
+        return run.execute(held)
 
 
 class _Rollback:
@@ -108,6 +111,17 @@ class _Rollback:
         self.is_done = history.state in {LogState.ROLLED_BACK, LogState.EMPTY}
 
     def check(self) -> None:
+        """Refuse when nothing can be done by this log, or other work stands in the way."""
+        history = self.history
+        if history.state is LogState.INCOMPLETE and not history.items:
+            plan = history.plan_path or "its plan"
+            what = "the log is incomplete: nothing that is left of it says what was changed"
+            remedy = (
+                f"Put back a whole copy of it and of the small file beside it; or compare the directories with {plan},"
+                " where each `checkpoint` became its `target`, mend them by hand, and move the log out of"
+                f" {STATE_DIRECTORY}."
+            )
+            raise JournalError(what, where=history.path, problems=history.contents.damage, remedy=remedy)
         guard(self.folders, plan_digest="", allowed=self.history.path)
 
     def look(self) -> list[Finding]:
@@ -131,36 +145,46 @@ class _Rollback:
         groups = remaining_groups(changes, self.history, Phase.ROLLBACK, tag=tag)
         yield from self.progress.track(groups, label="Rolling back")
 
-    def execute(self) -> RollbackResult:
+    def execute(self, held: Held) -> RollbackResult:
+        """Make the changes, logged."""
         findings = self.look()
         if self.is_done:
-            return self.result(findings, (), is_dry_run=False)
+            return self.result(findings, ())
         path = self.history.path
         try:
             journal = Journal.reopen(self.history.contents)
         except OSError as error:
             what = f"the log cannot be written: {error.strerror}; nothing was changed"
             raise ExecutionError(what, where=path) from error
-        outcome = self.result(findings, (), is_dry_run=False)
+        is_complete = self.result(findings, ()).is_complete
         with journal:
-            operations = run_groups(
+            done = run_groups(
                 self.groups(findings),
                 journal,
                 self.history.root,
+                held,
                 start=[begin_record(Phase.ROLLBACK)],
-                end={"kind": "end", "is_complete": outcome.is_complete},
+                end=lambda losses: {"kind": "end", "is_complete": is_complete and not losses},
                 commands=f"To go on: ckpt-migrate rollback {shlex.quote(path)}",
             )
-        return self.result(findings, operations, is_dry_run=False)
+        return self.result(findings, done.operations, losses=done.losses)
 
-    def result(self, findings: Iterable[Finding], operations: tuple[Step, ...], *, is_dry_run: bool) -> RollbackResult:
+    def result(
+        self,
+        findings: Iterable[Finding],
+        operations: tuple[Step, ...],
+        *,
+        losses: tuple[str, ...] = (),
+        is_dry_run: bool = False,
+    ) -> RollbackResult:
+        """Return what was found and done; `losses` are times that could not be put back."""
         listed = sorted(findings, key=lambda finding: finding.logged.source)
         blocked = [finding for finding in listed if finding.obstacle is not None]
         missing = tuple(_line(finding) for finding in blocked if finding.is_missing)
         occupied = tuple(_line(finding) for finding in blocked if finding.is_occupied)
         changed = tuple(_line(f) for f in blocked if not f.is_missing and not f.is_occupied)
-        edited = tuple(line for finding in listed for line in finding.edited)
-        damage = self.history.contents.damage
+        edited = tuple(line for finding in listed for line in finding.kept(is_done=True)) + losses
+        damage = () if self.history.is_covered else self.history.contents.damage
         free = [finding for finding in listed if finding.obstacle is None]
         return RollbackResult(
             log=self.history.path,

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 CLAIM_MODE = 0o000
 """Mode of the empty directory that claims a target name where the file system lacks a refusing rename."""
+_NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+READ_QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+"""Flags to open what may turn out to be a pipe or a device without waiting for it."""
 _AT_FDCWD = -100
 _NOREPLACE, _EXCHANGE = 1, 2
 _SWAP_MACOS, _EXCLUDE_MACOS = 2, 4
@@ -68,7 +71,7 @@ def make_directory(path: str) -> None:
     parent = os.path.dirname(path)
     before = os.stat(parent)
     os.mkdir(path)
-    if may_set_times(before):
+    with contextlib.suppress(PermissionError):
         os.utime(parent, ns=(before.st_atime_ns, before.st_mtime_ns))
     sync_directory(parent)
 
@@ -130,12 +133,6 @@ def remove_claim(path: str) -> bool:
     return True
 
 
-def may_set_times(found: os.stat_result) -> bool:
-    """Say whether the times of a directory can be put back: only its owner can."""
-    user = getattr(os, "geteuid", lambda: 0)()
-    return user in {0, found.st_uid}
-
-
 def set_times(path: str, *, atime_ns: int, mtime_ns: int) -> None:
     """Set the times of a directory, nanoseconds since 1970-01-01 UTC."""
     os.utime(path, ns=(atime_ns, mtime_ns))
@@ -175,9 +172,9 @@ def sync_log(handle: int) -> None:
         os.fsync(handle)
 
 
-def open_lock(path: str) -> int:
-    """Open a lock file for reading and writing, making it when there is none."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+def open_small(path: str) -> int:
+    """Open a small file of ours for reading and writing, making it when there is none; no link, no pipe."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | _NO_SURPRISE, 0o644)
 
 
 def create_exclusively(path: str) -> int:
@@ -187,6 +184,12 @@ def create_exclusively(path: str) -> int:
         FileExistsError: Something is there already.
     """
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+
+
+def write_over(handle: int, data: bytes) -> None:
+    """Write over the beginning of an open small file; not synced."""
+    os.lseek(handle, 0, os.SEEK_SET)
+    _write_all(handle, data)
 
 
 def write_record(handle: int, data: bytes) -> None:

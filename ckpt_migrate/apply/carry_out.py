@@ -15,10 +15,11 @@ from ckpt_migrate import __version__, manifest, storage
 from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.apply.task import read_tasks
 from ckpt_migrate.errors import DriftError, ExecutionError
+from ckpt_migrate.executor.batches import batches, make_group, remaining_groups
 from ckpt_migrate.executor.filestate import AS_CREATED, FileState
-from ckpt_migrate.executor.groups import batches, make_group, remaining_groups
 from ckpt_migrate.executor.identity import TEMPORARY_PREFIX, list_files
-from ckpt_migrate.executor.operations import Change, Phase, WriteFile, order_moves
+from ckpt_migrate.executor.moves import order_moves
+from ckpt_migrate.executor.operations import Change, Phase, WriteFile
 from ckpt_migrate.executor.reconcile import Goal, reconcile
 from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
 from ckpt_migrate.journal.log_file import LOG_FORMAT, SUFFIX, Journal
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ckpt_migrate.apply.task import Task
+    from ckpt_migrate.executor.lock import Held
     from ckpt_migrate.executor.operations import Group, Step
     from ckpt_migrate.journal.history import History, LoggedItem
     from ckpt_migrate.plan.records import Plan
@@ -101,11 +103,11 @@ def apply_plan(
         operations = tuple(operation.step() for group in run.groups(history) for operation in group.operations())
         return run.result(None, operations, was_continued=history is not None, is_dry_run=True)
     is_checked = run.lacks_state()
-    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait):
+    with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait) as held:
         if not is_checked or log_sizes(run.folders) != logs:
             history = run.find_history()
             run.check(history)
-        return run.execute(history)
+        return run.execute(history, held)
 
 
 class _Apply:
@@ -137,7 +139,7 @@ class _Apply:
         for finding in reconcile(pending, Goal.AFTER, tag=self.tag):
             label = self.plan.entries[finding.logged.item].checkpoint
             problems += [f"{label}: {finding.obstacle}"] if finding.obstacle else []
-            problems += finding.edited
+            problems += finding.kept()
         vacated = [place for item in pending for place in item.places]
         fresh = self._fresh(history)
         preflight = Preflight(self.recipe, vacated=vacated)
@@ -170,7 +172,7 @@ class _Apply:
                 yield make_group(number, Phase.APPLY, changing, tag=self.tag)
                 number += 1
 
-    def execute(self, history: History | None) -> ApplyResult:
+    def execute(self, history: History | None, held: Held) -> ApplyResult:
         """Make the changes, logged."""
         try:
             journal = self._create_log() if history is None else Journal.reopen(history.contents)
@@ -183,16 +185,17 @@ class _Apply:
             start = [begin_record(phase)]
             if history is None:
                 start = [self._header(root), *start]
-            operations = run_groups(
+            done = run_groups(
                 self.groups(history),
                 journal,
                 root,
+                held,
                 start=start,
-                end={"kind": "end"},
+                end=lambda _: {"kind": "end"},
                 on_start=lambda: self._point_to(journal.path, root),
                 commands=commands(journal.path, self.plan.path),
             )
-        return self.result(journal.path, operations, was_continued=history is not None, is_dry_run=False)
+        return self.result(journal.path, done.operations, was_continued=history is not None, is_dry_run=False)
 
     def result(
         self, log: str | None, operations: tuple[Step, ...], *, was_continued: bool, is_dry_run: bool

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import manifest
-from ckpt_migrate.executor.busy import RECENT_S, files_open_for_writing
+from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, identify, list_files
+from ckpt_migrate.executor.rights import may_give_away, may_set_times
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S, STATE_DIRECTORY
 from ckpt_migrate.scan.listing import fingerprint
 
 if TYPE_CHECKING:
@@ -78,7 +79,8 @@ class Preflight:
             found = list(self._task_problems(task))
             if task.source in writers:
                 found.append(
-                    f"a file in it is open for writing ({writers[task.source]}); wait until training has ended"
+                    f"a file in it is open for writing ({writers[task.source]}), so training is at work in it;"
+                    f" {BUSY_ADVICE}, then apply again"
                 )
             if found:
                 self.inspected.pop(task.item, None)
@@ -124,11 +126,11 @@ class Preflight:
     def _permission_problems(self, task: Task, folder: _Folder, found: os.stat_result) -> Iterator[str]:
         if not folder.is_writable:
             yield f"cannot be renamed: no permission to write in {os.path.dirname(task.source)}"
-        elif folder.is_sticky and self._user not in {0, found.st_uid, folder.owner}:
+        elif folder.is_sticky and self._user != folder.owner and not may_set_times(found):
             yield f"cannot be renamed: in {os.path.dirname(task.source)} (sticky) only its owner may rename it"
         if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
             yield "no permission to list it and write manifests in it"
-        elif self._user not in {0, found.st_uid}:
+        elif not may_set_times(found):
             yield "belongs to another user, so its modification time could not be kept; let its owner run this"
 
     def _content_problems(self, task: Task, found: os.stat_result) -> Iterator[str]:
@@ -143,12 +145,9 @@ class Preflight:
             return
         newest_ns = max((file.mtime_ns for file in files), default=found.st_mtime_ns)
         age_s = self._now_s - max(newest_ns, found.st_mtime_ns) / 1_000_000_000
-        if -RECENT_S <= age_s <= RECENT_S:
+        if -BUSY_S <= age_s <= BUSY_S:
             # A writer may sit on another host; its newest file is all that can be seen of it from here.
-            yield (
-                f"was written to {max(age_s, 0):.0f} s ago, so training may still be at work in it;"
-                f" nothing may change for {RECENT_S} s before it is renamed"
-            )
+            yield f"{BUSY_REASON} ({max(age_s, 0):.0f} s ago); {BUSY_ADVICE}, then apply again"
         self.inspected[task.item] = Inspected(identity, found.st_mtime_ns)
 
     def _manifest_problems(self, task: Task) -> Iterator[str]:
@@ -163,7 +162,8 @@ class Preflight:
             except ValueError as error:
                 yield f"{template.name} cannot be written: {error}"
                 continue
-            if state is not None and self._user and (state.uid != self._user or state.gid not in self._groups):
+            is_own = state is None or (state.uid == self._user and state.gid in self._groups)
+            if not is_own and not may_give_away():
                 yield f"{template.name} has another owner and could not be restored exactly; let its owner run this"
 
 
@@ -207,7 +207,9 @@ def _root_problems(root: str) -> Iterator[str]:
     try:
         found = os.lstat(state)
     except FileNotFoundError:
-        if not os.access(root, os.W_OK | os.X_OK):
+        if not os.path.isdir(root):
+            yield "the root is not there any more; it was moved, deleted or not mounted"
+        elif not os.access(root, os.W_OK | os.X_OK):
             yield f"no permission to make {STATE_DIRECTORY} in it, where the log goes"
         return
     except OSError as error:

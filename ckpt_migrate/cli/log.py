@@ -10,12 +10,18 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import print_rows
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.journal.history import LogState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckpt_migrate.journal.logs import LogSummary
 
-OPEN_STATES = frozenset({LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.PARTLY_ROLLED_BACK})
+OPEN_STATES = frozenset(
+    {LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.PARTLY_ROLLED_BACK, LogState.INCOMPLETE}
+)
+UNKNOWN_STATES = frozenset({LogState.UNREACHABLE, LogState.UNREADABLE})
 
 
 @click.command("log", short_help="List past applies and the state each is in.")
@@ -24,17 +30,24 @@ OPEN_STATES = frozenset({LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogS
 def command(root: str, output_format: str) -> int:
     """List the applies at or below ROOT (default: here), oldest first, and the state that each is in.
 
+    Exits with 3 when one is not finished, or cannot be read to its end.
+
     \b
     Example:
       ckpt-migrate log checkpoints/phase2
     """
     logs = api.logs(root)
+    is_open = any(log.state in OPEN_STATES | UNKNOWN_STATES or not log.is_covered for log in logs)
     if output_format == "json":
         output.print_json(logs)
-        return 0
-    if not logs:
+    elif logs:
+        _print(logs)
+    else:
         output.echo("No apply has been logged here.")
-        return 0
+    return EXIT_UNDECIDED if is_open else EXIT_DONE
+
+
+def _print(logs: Sequence[LogSummary]) -> None:
     print_rows(("STARTED (UTC)", "STATE", "RENAMED", "REPAIRED", "SKIPPED", "LOG"), [_row(log) for log in logs])
     for log in logs:
         for line in log.damage:
@@ -44,7 +57,6 @@ def command(root: str, output_format: str) -> int:
             output.echo(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
             if log.state is LogState.UNFINISHED and log.plan_path:
                 output.echo(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
-    return 0
 
 
 def _row(log: LogSummary) -> tuple[str, ...]:

@@ -9,10 +9,17 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
+from ckpt_migrate.journal.history import LogState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.journal.logs import LogSummary
     from ckpt_migrate.rollback import RollbackResult
+
+
+UNDONE = frozenset({LogState.EMPTY, LogState.ROLLED_BACK})
 
 
 @click.command("rollback", short_help="Put back every name, byte and time stamp of an apply.")
@@ -42,11 +49,22 @@ def command(*, log: str, root: str, is_dry_run: bool, yes: bool, lock_timeout: f
     result = api.rollback(
         path, is_dry_run=is_dry_run, lock_timeout_s=lock_timeout, progress=output.bars(), on_wait=output.say
     )
+    # Somebody who asks for the latest apply and finds it undone may believe that all are.
+    is_needless = result.is_complete and not result.restored
+    others = api.logs(root) if is_needless and log == "latest" else ()
+    older = tuple(other for other in others if other.state not in UNDONE)
     if output_format == "json":
-        output.print_json(result)
+        output.print_json({**output.plain(result), "in_force": [each.path for each in older]})
     else:
         _print(result)
-    return 0 if result.is_complete or is_dry_run else EXIT_UNDECIDED
+        _print_older(older)
+    return EXIT_UNDECIDED if older or not result.is_complete else EXIT_DONE
+
+
+def _print_older(older: Sequence[LogSummary]) -> None:
+    for log in older:
+        output.echo(f"Still in force ({log.state.value}); to undo it, name it:")
+        output.echo(f"  ckpt-migrate rollback {shlex.quote(log.path)}")
 
 
 def _print(result: RollbackResult) -> None:

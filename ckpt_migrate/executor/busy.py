@@ -8,9 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-RECENT_S = 120
-"""Seconds for which nothing in a directory may have changed before it is touched. Training on another host cannot be
-seen in any other way; epochs that take longer than this are caught by the fingerprint when they end."""
 _ACCESS_MODES = os.O_WRONLY | os.O_RDWR
 
 

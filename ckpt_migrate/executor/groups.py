@@ -17,34 +17,27 @@ import errno
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
 from ckpt_migrate.executor.filestate import read_state
 from ckpt_migrate.executor.operations import (
-    Change,
     Group,
     Phase,
     Rename,
     SetTimes,
     Sweep,
     WriteFile,
-    order_moves,
-    unit_renames,
 )
+from ckpt_migrate.executor.rights import may_set_times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.operations import Operation, Step
-    from ckpt_migrate.journal.history import History
     from ckpt_migrate.journal.log_file import Journal
 
-T = TypeVar("T")
-GROUP_SIZE = 256
-"""Directories whose intents are synced at once. Larger groups gain little (docs/safety.md has the figures) and make a
-first Ctrl-C wait longer."""
 SYNC_THREADS = 8
 """Syncs under way at once; on ext4 eight take a third of the time of one after another, sixteen no less than eight."""
 ASIDE = "-old"
@@ -63,10 +56,12 @@ class Executor:
 
     Attributes:
         completed: Every operation that was done, in order.
+        losses: A line for each modification time that a rollback could not put back.
     """
 
     def __init__(self, journal: Journal, root: str) -> None:
         self.completed: list[Step] = []
+        self.losses: list[str] = []
         self._journal = journal
         self._root = root
 
@@ -80,15 +75,17 @@ class Executor:
             self._journal.append(self._intents(group))
         except OSError as error:
             raise ChangeFailedError("the log cannot be written", error) from error
+        late: list[int] = []
         try:
-            self._change(group, group.times())
+            self._change(group, group.times(), late)
         except ChangeFailedError:
             for times in group.times():
                 with contextlib.suppress(OSError):  # what was not reached needs none
                     _keep_time(times)
             raise
         try:
-            self._journal.append([{"kind": "done", "group": group.number}], is_synced=False)
+            done = {"kind": "done", "group": group.number}
+            self._journal.append([{**done, "late": late} if late else done], is_synced=False)
         except OSError as error:
             raise ChangeFailedError("the log cannot be written", error) from error
 
@@ -123,7 +120,8 @@ class Executor:
             return path[len(self._root) + 1 :]
         return os.path.relpath(path, self._root)
 
-    def _change(self, group: Group, times: Sequence[SetTimes]) -> None:
+    def _change(self, group: Group, times: Sequence[SetTimes], late: list[int]) -> None:
+        """Make the changes; note in `late` the entries whose time a rollback could not put back."""
         operation: Operation | None = None
         what = ""
         try:
@@ -145,8 +143,16 @@ class Executor:
                 _publish(operation)
                 self.completed.append(operation.step())
             for operation in times:
-                _keep_time(operation)
-                self.completed.append(operation.step())
+                try:
+                    _keep_time(operation)
+                except PermissionError as error:
+                    # An apply stops here and can be undone; an undo that stopped here could never be ended.
+                    if group.phase is not Phase.ROLLBACK or operation.item is None:
+                        raise
+                    late.append(operation.item)
+                    self.losses.append(f"{operation.path}: its modification time stays another one ({error.strerror})")
+                else:
+                    self.completed.append(operation.step())
             operation, what = None, "new names cannot be brought to the disk"
             _at_once(storage.sync_directory, [each.path for each in times])
         except OSError as error:
@@ -162,63 +168,6 @@ def _at_once(sync: Callable[[str], None], paths: Sequence[str]) -> None:
     with ThreadPoolExecutor(SYNC_THREADS) as pool:
         for _ in pool.map(sync, paths):
             pass
-
-
-def batches(units: Iterable[tuple[T, ...]]) -> Iterator[list[tuple[T, ...]]]:
-    """Yield units in lists of at least `GROUP_SIZE` members, the last one shorter; a unit is never split."""
-    batch: list[tuple[T, ...]] = []
-    size = 0
-    for unit in units:
-        batch.append(unit)
-        size += len(unit)
-        if size >= GROUP_SIZE:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def make_group(
-    number: int,
-    phase: Phase,
-    units: Sequence[Sequence[Change]],
-    *,
-    tag: str,
-    folders: Mapping[str, int] | None = None,
-) -> Group:
-    """Return a group of these units; `tag` makes its temporary names unique.
-
-    `folders` holds times (ns) known from the log of directories whose own time a crash may have changed.
-
-    Raises:
-        OSError: A holding directory is gone.
-    """
-    changes = tuple(change for unit in units for change in unit)
-    renames = [
-        rename for position, unit in enumerate(units) for rename in unit_renames(unit, f"{tag}-{number}-{position}")
-    ]
-    known = {} if folders is None else folders
-    holding = dict.fromkeys(os.path.dirname(change.target) for change in changes)
-    times = [SetTimes(None, path, known[path] if path in known else os.stat(path).st_mtime_ns) for path in holding]
-    return Group(number, phase, changes, tuple(renames), tuple(times))
-
-
-def remaining_groups(changes: Sequence[Change], history: History, phase: Phase, *, tag: str) -> Iterator[Group]:
-    """Yield the groups that bring directories of a log to where they shall be.
-
-    The last one puts back the times of holding directories in which a crash left nothing else to do.
-    """
-    number = history.next_group
-    left = dict(history.folders)
-    for batch in batches(order_moves(changes)):
-        group = make_group(number, phase, batch, tag=tag, folders=left)
-        yield group
-        for folder in group.folders:
-            left.pop(folder.path, None)
-        number += 1
-    times = tuple(SetTimes(None, path, mtime_ns) for path, mtime_ns in left.items() if os.path.isdir(path))
-    if times:
-        yield Group(number, phase, (), (), times)
 
 
 def _file_record(file: WriteFile, phase: Phase) -> dict[str, Any]:
@@ -286,6 +235,8 @@ def _keep_time(operation: SetTimes) -> None:
     found = os.stat(operation.path)
     if found.st_mtime_ns == operation.mtime_ns:
         return
-    if operation.item is None and not storage.may_set_times(found):
-        return
-    storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
+    try:
+        storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
+    except PermissionError:
+        if operation.item is not None or may_set_times(found):
+            raise  # that of a shared folder belongs to its owner

@@ -1,8 +1,10 @@
 """One process at a time for each root.
 
-The lock is the system's own lock on `ROOT/.ckpt-migrate/lock`, which the system lets go of when its holder dies,
-however it dies. What stands in the file only names the holder. Where the file system has no such locks, a second file
-that must not exist yet takes its place, and one left behind by a process of this host that is gone is put aside.
+The lock is the system's own lock on the folder `ROOT/.ckpt-migrate` and on the file `lock` in it, which the system lets
+go of when its holder dies, however it dies. The folder's lock holds even when somebody removes the file; the file's
+works across hosts on NFS, where folders have none. What stands in the file only names the holder. Where the file
+system has no such locks, a second file that must not exist yet takes their place, and one left behind by a process of
+this host that is gone is put aside.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from ckpt_migrate.errors import LockedError
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
 LOCK_NAME = "lock"
 HELD_NAME = "lock.held"
@@ -32,6 +34,7 @@ NOTICE_AFTER_S = 0.4
 """Seconds of waiting after which the user is told."""
 _POLL_S = 0.05
 _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL}
+_NO_FOLDER_LOCKS = {*_NO_LOCKS, errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +49,35 @@ class Holder:
         return f"process {self.pid} on {self.host}, since {self.since}"
 
 
+class Held:
+    """Locks that are held."""
+
+    def __init__(self) -> None:
+        self._files: list[tuple[str, os.stat_result]] = []
+
+    def add(self, path: str, handle: int) -> None:
+        """Take note of a lock's file, open at `handle`."""
+        self._files.append((path, os.fstat(handle)))
+
+    def check(self) -> None:
+        """Look whether the files of the locks are still there: a newcomer would not see the others.
+
+        Raises:
+            OSError: One was removed or replaced.
+        """
+        for path, held in self._files:
+            try:
+                if os.path.samestat(os.lstat(path), held):
+                    continue
+            except FileNotFoundError:
+                pass
+            raise OSError(errno.ESTALE, "the lock was removed or replaced while it was held", path)
+
+
 @contextmanager
 def hold(
     roots: Sequence[str], *, timeout_s: float = 0.0, on_wait: Callable[[str], None] | None = None
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Hold the locks of several roots, taken in sorted order so that two processes cannot wait for each other.
 
     The state directory of each root must exist.
@@ -64,10 +92,11 @@ def hold(
         OSError: A lock file cannot be opened.
     """
     waiting = _Waiting(time.monotonic(), timeout_s, on_wait)
+    held = Held()
     with ExitStack() as stack:
         for root in sorted(set(roots)):
-            stack.enter_context(_hold_one(root, waiting))
-        yield
+            stack.enter_context(_hold_one(root, waiting, held))
+        yield held
 
 
 @dataclass(slots=True)
@@ -90,31 +119,45 @@ class _Waiting:
 
 
 @contextmanager
-def _hold_one(root: str, waiting: _Waiting) -> Iterator[None]:
+def _hold_one(root: str, waiting: _Waiting, held: Held) -> Iterator[None]:
     path = os.path.join(root, STATE_DIRECTORY, LOCK_NAME)
-    handle = storage.open_lock(path)
+    with ExitStack() as stack:
+        folder = _open_folder(os.path.dirname(path))
+        if folder is not None:
+            stack.callback(os.close, folder)
+            _lock(folder, root, waiting, unsupported=_NO_FOLDER_LOCKS)
+        handle = storage.open_small(path)
+        stack.callback(os.close, handle)
+        if not _lock(handle, root, waiting, unsupported=_NO_LOCKS):
+            stack.enter_context(_hold_by_name(root, waiting, held))
+        storage.write_record(handle, _own_record())
+        held.add(path, handle)
+        yield
+        storage.write_record(handle, b"")
+
+
+def _open_folder(path: str) -> int | None:
     try:
-        is_supported = True
-        while True:
-            try:
-                if _try_lock(handle):
-                    break
-            except OSError as error:
-                if error.errno not in _NO_LOCKS:
-                    raise
-                is_supported = False
-                break
-            waiting.pause(root, _read_holder(path))
-        with contextlib.nullcontext() if is_supported else _hold_by_name(root, waiting):
-            storage.write_record(handle, _own_record())
-            yield
-            storage.write_record(handle, b"")
-    finally:
-        os.close(handle)
+        return os.open(path, os.O_RDONLY)
+    except OSError:  # Windows opens no folders
+        return None
+
+
+def _lock(handle: int, root: str, waiting: _Waiting, *, unsupported: Collection[int]) -> bool:
+    """Wait for the system's lock; False where the file system has none."""
+    while True:
+        try:
+            if _try_lock(handle):
+                return True
+        except OSError as error:
+            if error.errno not in unsupported:
+                raise
+            return False
+        waiting.pause(root, _read_holder(os.path.join(root, STATE_DIRECTORY, LOCK_NAME)))
 
 
 @contextmanager
-def _hold_by_name(root: str, waiting: _Waiting) -> Iterator[None]:
+def _hold_by_name(root: str, waiting: _Waiting, held: Held) -> Iterator[None]:
     path = os.path.join(root, STATE_DIRECTORY, HELD_NAME)
     while True:
         try:
@@ -126,12 +169,16 @@ def _hold_by_name(root: str, waiting: _Waiting) -> Iterator[None]:
                 _put_stale_aside(path, holder)
             else:
                 waiting.pause(root, holder)
+    own = os.fstat(handle)
+    held.add(path, handle)
     try:
         storage.write_record(handle, _own_record())
         yield
     finally:
         os.close(handle)
-        storage.remove_file(path)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.lstat(path), own):  # else somebody removed it, and this one is a newcomer's
+                storage.remove_file(path)
 
 
 def _put_stale_aside(path: str, holder: Holder) -> None:
@@ -170,8 +217,9 @@ def _own_record() -> bytes:
 
 def _read_holder(path: str) -> Holder | None:
     try:
-        with open(path, "rb") as file:
-            record = json.loads(file.read(4096))
+        handle = os.open(path, storage.READ_QUIETLY)
+        with os.fdopen(handle, "rb") as file:
+            record = json.loads(file.read(4096) or b"")
         return Holder(str(record["host"]), int(record["pid"]), str(record["since"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None

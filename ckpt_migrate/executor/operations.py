@@ -10,11 +10,9 @@ import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.identity import Identity
 
@@ -50,9 +48,17 @@ class Step:
         if self.new_path is not None:
             return f"{self.verb} {self.path} -> {os.path.basename(self.new_path)}"
         if self.mtime_ns is not None:
-            moment = datetime.fromtimestamp(self.mtime_ns / 1_000_000_000, timezone.utc)
-            return f"{self.verb} {self.path} ({moment:%Y-%m-%d %H:%M:%S} UTC)"
+            return f"{self.verb} {self.path} ({_moment(self.mtime_ns)})"
         return f"{self.verb} {self.path}"
+
+
+def _moment(time_ns: int) -> str:
+    """Return a time for people; a file's time may lie where no calendar of Python's reaches."""
+    try:
+        moment = datetime.fromtimestamp(time_ns // 1_000_000_000, timezone.utc)
+    except (OverflowError, ValueError, OSError):
+        return f"{time_ns // 1_000_000_000:,} s after 1970"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,62 +237,3 @@ class Group:
             *(SetTimes(c.item, c.target, c.mtime_ns) for c in self.changes if c.is_inside),
             *self.folders,
         )
-
-
-class Moving(Protocol):
-    """Something that goes from one path to another."""
-
-    @property
-    def source(self) -> str:
-        """Absolute path before."""
-
-    @property
-    def target(self) -> str:
-        """Absolute path after."""
-
-
-M = TypeVar("M", bound=Moving)
-
-
-def order_moves(moving: Iterable[M]) -> list[tuple[M, ...]]:
-    """Return what moves in units that must stay together, each in an order in which no target is taken.
-
-    A unit is one move, a chain (A becomes B while B becomes C: B first), or a cycle. A cycle starts with the member
-    that `unit_renames` sends over a temporary name. Targets are distinct; the order of independent units is kept.
-    """
-    listed = list(moving)
-    by_source = {one.source: one for one in listed}
-    placed: set[str] = set()
-    units: list[tuple[M, ...]] = []
-    for one in listed:
-        if one.source in placed:
-            continue
-        chain = [one]
-        placed.add(one.source)
-        while chain[-1].target != chain[-1].source:
-            blocker = by_source.get(chain[-1].target)
-            if blocker is None or blocker.source in placed:
-                break
-            chain.append(blocker)
-            placed.add(blocker.source)
-        is_cycle = len(chain) > 1 and chain[-1].target == one.source
-        units.append((chain[0], *reversed(chain[1:])) if is_cycle else tuple(reversed(chain)))
-    return units
-
-
-def unit_renames(unit: Sequence[Change], temporary: str) -> list[Rename]:
-    """Return the renames of a unit of `order_moves`; `temporary` is a free name for a cycle's first directory."""
-    first = unit[0]
-    is_cycle = any(change.source == first.target for change in unit[1:])
-    if not is_cycle:
-        return [_rename(change, change.source, change.target) for change in unit if change.source != change.target]
-    aside = os.path.join(os.path.dirname(first.source), temporary)
-    return [
-        _rename(first, first.source, aside),
-        *(_rename(change, change.source, change.target) for change in unit[1:]),
-        _rename(first, aside, first.target),
-    ]
-
-
-def _rename(change: Change, source: str, target: str) -> Rename:
-    return Rename(change.item, source, target, change.identity.inode)

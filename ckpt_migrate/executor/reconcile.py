@@ -40,7 +40,7 @@ class Finding:
         logged: The directory as logged.
         place: Where it is; None when it is at none of its places.
         change: What brings it to the goal; None when nothing does or it is there already.
-        edited: Manifests that a person changed since, and so stay, each with the reason.
+        edited: Files in it that stay as they are, by name, each with the reason: a person changed them.
         obstacle: Why it cannot be brought to the goal.
         is_missing: True when nothing is at its places.
         is_occupied: True when something else has taken the name that it should get.
@@ -49,10 +49,17 @@ class Finding:
     logged: LoggedItem
     place: str | None = None
     change: Change | None = None
-    edited: list[str] = field(default_factory=list)
+    edited: list[tuple[str, str]] = field(default_factory=list)
     obstacle: str | None = None
     is_missing: bool = False
     is_occupied: bool = False
+
+    def kept(self, *, is_done: bool = False) -> list[str]:
+        """Return a line for each file of `edited` with its path now, or once the change `is_done`."""
+        place = self.place or ""
+        if is_done and self.change is not None:
+            place = self.change.target
+        return [f"{os.path.join(place, name)}: {reason}" for name, reason in self.edited]
 
 
 def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Finding]:
@@ -135,12 +142,12 @@ def _files(logged: LoggedItem, goal: Goal, place: str, tag: str, finding: Findin
         try:
             found = read_state(os.path.join(place, name))
         except OSError as error:
-            finding.edited.append(f"{os.path.join(place, name)}: {error.strerror}")
+            finding.edited.append((name, error.strerror or str(error)))
             continue
         if _alike(found, wanted):
             continue
         if not _alike(found, other) and found is not None:
-            finding.edited.append(f"{os.path.join(place, name)}: edited since")
+            finding.edited.append((name, "edited since"))
             continue
         staged = f"{tag}-{logged.item}-{number}"
         changes.append(WriteFile(logged.item, directory, name, staged, found, wanted))
@@ -162,14 +169,14 @@ def _leftovers(logged: LoggedItem, place: str, finding: Finding) -> tuple[Sweep,
             try:
                 found = read_state(path)
             except OSError as error:
-                finding.edited.append(f"{path}: {error.strerror}")
+                finding.edited.append((name, error.strerror or str(error)))
                 continue
             if found is None:
                 continue
             if _is_ours(found, file):
                 sweeps.append(Sweep(logged.item, path))
             else:
-                finding.edited.append(f"{path}: holds an edit that was made while the migration was cut short")
+                finding.edited.append((name, "holds an edit that was made while the migration was cut short"))
     return tuple(sweeps)
 
 

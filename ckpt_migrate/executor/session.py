@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
@@ -17,8 +18,9 @@ from ckpt_migrate.executor.interrupt import Interrupt, StopNow
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+    from ckpt_migrate.executor.lock import Held
     from ckpt_migrate.executor.operations import Group, Phase, Step
     from ckpt_migrate.journal.log_file import Journal
 
@@ -47,7 +49,7 @@ def hold_roots(
     *,
     timeout_s: float,
     on_wait: Callable[[str], None] | None,
-) -> Iterator[None]:
+) -> Iterator[Held]:
     """Hold the locks of the roots, and of the state directories around them that we may write in.
 
     Raises:
@@ -59,11 +61,19 @@ def hold_roots(
             for root in roots:
                 _make_state_directory(root)
             others = [path for path in folders if os.access(os.path.join(path, STATE_DIRECTORY), os.W_OK)]
-            stack.enter_context(lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait))
+            held = stack.enter_context(lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait))
         except OSError as error:
             what = f"the log folder or its lock cannot be made: {error.strerror}; no checkpoint was changed"
             raise ExecutionError(what, where=error.filename) from error
-        yield
+        yield held
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What groups came to: the operations in order, and a line for each time that could not be put back."""
+
+    operations: tuple[Step, ...]
+    losses: tuple[str, ...]
 
 
 def begin_record(phase: Phase) -> dict[str, Any]:
@@ -81,20 +91,22 @@ def run_groups(
     groups: Iterable[Group],
     journal: Journal,
     root: str,
+    held: Held,
     *,
     start: list[dict[str, Any]],
-    end: dict[str, Any],
+    end: Callable[[Sequence[str]], dict[str, Any]],
     commands: str,
     on_start: Callable[[], None] | None = None,
-) -> tuple[Step, ...]:
+) -> Done:
     """Make groups of changes one after another; stop between two of them when a signal asks for it.
 
     Args:
         groups: What is to be done.
         journal: The log, open.
         root: The root that the log lies in.
+        held: The locks; when one was lost, or the log, the work stops before the next group.
         start: Records that start the stretch, synced before anything else.
-        end: Record that ends it.
+        end: Returns the record that ends it, given what could not be put back.
         commands: How to go on and how to undo, for messages.
         on_start: Called between the first records and the first group.
 
@@ -104,47 +116,55 @@ def run_groups(
     executor = Executor(journal, root)
     with Interrupt() as interrupt:
         try:
-            what = _run_until_stopped(executor, groups, journal, interrupt, start=start, end=end, on_start=on_start)
+            run = _Run(executor, journal, held, interrupt)
+            what = run.until_stopped(groups, start=start, end=end, on_start=on_start)
         except StopNow:
             what = f"stopped at once by {interrupt.asked}"
     if what is None:
-        return tuple(executor.completed)
+        return Done(tuple(executor.completed), tuple(executor.losses))
     renamed = sum(step.new_path is not None for step in executor.completed)
     summary = f"{len(executor.completed)} operations were done before that in this run, {renamed} of them renames"
     problem = f"{summary}; all are in the log" if executor.completed else "nothing was changed in this run"
     raise ExecutionError(what, where=journal.path, problems=(problem,), remedy=commands)
 
 
-def _run_until_stopped(
-    executor: Executor,
-    groups: Iterable[Group],
-    journal: Journal,
-    interrupt: Interrupt,
-    *,
-    start: list[dict[str, Any]],
-    end: dict[str, Any],
-    on_start: Callable[[], None] | None,
-) -> str | None:
-    """Run to the end and return None, or stop and return why."""
-    try:
-        journal.append(start)
-        if on_start is not None:
-            on_start()
-        for group in groups:
-            executor.run(group)
-            if interrupt.asked is not None:
-                break
-        else:
-            journal.append([end])
-            return None
-        what = f"stopped by {interrupt.asked}"
-    except ChangeFailedError as error:
-        what = str(error)
-    except OSError as error:
-        what = f"{error.filename or journal.path}: {error.strerror}"
-    with contextlib.suppress(OSError):
-        journal.append([{"kind": "stopped", "what": what}])
-    return what
+@dataclass(frozen=True, slots=True)
+class _Run:
+    executor: Executor
+    journal: Journal
+    held: Held
+    interrupt: Interrupt
+
+    def until_stopped(
+        self,
+        groups: Iterable[Group],
+        *,
+        start: list[dict[str, Any]],
+        end: Callable[[Sequence[str]], dict[str, Any]],
+        on_start: Callable[[], None] | None,
+    ) -> str | None:
+        """Run to the end and return None, or stop and return why."""
+        try:
+            self.journal.append(start)
+            if on_start is not None:
+                on_start()
+            for group in groups:
+                self.held.check()
+                self.journal.check()
+                self.executor.run(group)
+                if self.interrupt.asked is not None:
+                    break
+            else:
+                self.journal.append([end(self.executor.losses)])
+                return None
+            what = f"stopped by {self.interrupt.asked}"
+        except ChangeFailedError as error:
+            what = str(error)
+        except OSError as error:
+            what = f"{error.filename or self.journal.path}: {error.strerror}"
+        with contextlib.suppress(OSError):
+            self.journal.append([{"kind": "stopped", "what": what}])
+        return what
 
 
 def _make_state_directory(root: str) -> None:

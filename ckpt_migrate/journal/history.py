@@ -1,4 +1,4 @@
-"""What a log says was done: its records folded into the directories that they are about.
+"""What a log says was done, by directory.
 
 Paths in a log are relative to the root that the log lies in, so that a tree that was moved as a whole can still be
 rolled back.
@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import JournalError
-from ckpt_migrate.executor.filestate import FileState
-from ckpt_migrate.executor.identity import Identity
-from ckpt_migrate.executor.operations import Phase
-from ckpt_migrate.journal import log_file
-from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.journal.log_file import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
+    from ckpt_migrate.executor.filestate import FileState
+    from ckpt_migrate.executor.identity import Identity
     from ckpt_migrate.journal.log_file import Contents
 
 
@@ -32,6 +29,7 @@ class LogState(str, Enum):
     UNFINISHED: an apply that was cut short.
     UNFINISHED_ROLLBACK: a rollback that was cut short.
     PARTLY_ROLLED_BACK: a rollback that ran to its end and had to leave something as it was.
+    INCOMPLETE: records are missing at its end, or may be; what they recorded is not known.
     UNREACHABLE: it lies in another root, which is not there now.
     UNREADABLE: nothing of it can be read, or it is of a newer version.
     """
@@ -42,6 +40,7 @@ class LogState(str, Enum):
     UNFINISHED_ROLLBACK = "rollback unfinished"
     ROLLED_BACK = "rolled back"
     PARTLY_ROLLED_BACK = "partly rolled back"
+    INCOMPLETE = "incomplete log"
     UNREACHABLE = "unreachable"
     UNREADABLE = "unreadable"
 
@@ -97,6 +96,8 @@ class History:
         folders: Times (ns) of holding directories that a group without a done mark may have changed, by path.
         next_group: Number of the next group.
         state: How the apply stands.
+        is_covered: Whether all that was ever applied is known. It is, too, when records are missing at the end alone
+            and the apply's last one is there: those missing are a rollback's, and the disk tells what that did.
     """
 
     path: str
@@ -110,6 +111,7 @@ class History:
     folders: dict[str, int] = field(default_factory=dict)
     next_group: int = 0
     state: LogState = LogState.EMPTY
+    is_covered: bool = True
 
     @property
     def root(self) -> str:
@@ -119,180 +121,4 @@ class History:
     @property
     def id(self) -> str:
         """The log's short name."""
-        return os.path.basename(self.path)[: -len(log_file.SUFFIX)]
-
-
-def load(path: str) -> History:
-    """Read a log and fold it; a pointer in another root leads to the log itself.
-
-    Raises:
-        JournalError: It cannot be read, is no log, is of a newer format, does not lie in its root any more, or points
-            to one that is not there.
-    """
-    path = os.path.realpath(path)
-    contents = log_file.read(path)
-    if os.path.basename(os.path.dirname(path)) != STATE_DIRECTORY:
-        what = f"this is a copy of a log; the log itself lies in {STATE_DIRECTORY} in its root, where its paths start"
-        raise JournalError(what, where=path, remedy="Name the log itself; `ckpt-migrate log ROOT` lists the logs.")
-    first = contents.records[0] if contents.records else {}
-    if first.get("kind") != "pointer":
-        return _fold(path, contents)
-    leads_to = os.path.normpath(os.path.join(os.path.dirname(os.path.dirname(path)), first["log"]))
-    if not os.path.isfile(leads_to):
-        what = f"the log of this apply lies in another root, and is not there: {leads_to}"
-        raise JournalError(what, where=path, remedy="Mount that root, or name the log where it is now.")
-    contents = log_file.read(leads_to)
-    return _fold(leads_to, contents)
-
-
-def _fold(path: str, contents: Contents) -> History:
-    history = History(path, contents)
-    fold = _Fold(history)
-    for record in contents.records:
-        try:
-            fold.take(record)
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            what = f"record {record['seq']} is not as this version of the tool writes it ({error!r})"
-            raise JournalError(what, where=path, remedy="Use the version of the tool that wrote it.") from error
-    fold.finish()
-    return history
-
-
-@dataclass(slots=True)
-class _LoggedGroup:
-    """A group as its records come by; `size` is None when the record that says it was lost."""
-
-    phase: Phase
-    size: int | None
-    records: list[dict[str, Any]] = field(default_factory=list)
-
-
-class _Fold:
-    def __init__(self, history: History) -> None:
-        self.history = history
-        self.groups: dict[int, _LoggedGroup] = {}
-        self.current: int | None = None
-        self.phase: Phase | None = None
-        self.end: Mapping[str, Any] | None = None
-
-    def take(self, record: dict[str, Any]) -> None:
-        kind = record["kind"]
-        if kind in {"intent", "folder"}:
-            self._take_change(record)
-            return
-        self._close_group()
-        if kind == "header":
-            self._take_header(record)
-        elif kind == "begin":
-            self._enter(Phase(record["phase"]))
-        elif kind == "group":
-            self._open_group(record["group"], Phase(record["phase"]), record["size"])
-        elif kind == "done":
-            self._take_done(record["group"])
-        elif kind == "end":
-            self.end = record
-        elif kind != "stopped":
-            raise ValueError(kind)
-
-    def finish(self) -> None:
-        self._close_group()
-        history = self.history
-        if self.phase is None:
-            history.state = LogState.UNFINISHED if history.items else LogState.EMPTY
-        elif self.phase is not Phase.ROLLBACK:
-            history.state = LogState.UNFINISHED if self.end is None else LogState.FINISHED
-        elif self.end is None:
-            history.state = LogState.UNFINISHED_ROLLBACK
-        elif self.end["is_complete"]:
-            history.state = LogState.ROLLED_BACK
-        else:
-            history.state = LogState.PARTLY_ROLLED_BACK
-        if not history.roots:  # the header is damaged: its own root is known all the same
-            history.roots = (history.root,)
-
-    def _enter(self, phase: Phase) -> None:
-        self.phase = phase
-        self.end = None
-
-    def _take_header(self, record: dict[str, Any]) -> None:
-        if record["format"] > log_file.LOG_FORMAT:
-            raise ValueError(f"format {record['format']}")
-        history = self.history
-        history.plan_digest = record["plan"]
-        history.plan_path = record["plan_path"]
-        history.started = datetime.fromtimestamp(record["created_s"], timezone.utc)
-        history.roots = tuple(self._absolute(root) for root in record["roots"])
-        history.counts = record["counts"]
-
-    def _open_group(self, number: int, phase: Phase, size: int | None) -> None:
-        self.groups[number] = _LoggedGroup(phase, size)
-        self.current = number
-        self.history.next_group = max(self.history.next_group, number + 1)
-        if self.phase is None or (phase is Phase.ROLLBACK) != (self.phase is Phase.ROLLBACK):
-            self._enter(phase)  # the record of its beginning was lost
-
-    def _take_change(self, record: dict[str, Any]) -> None:
-        number = record["group"]
-        if number not in self.groups:  # the record that opens it was lost
-            self._open_group(number, self.phase or Phase.APPLY, None)
-        self.current = number
-        self.groups[number].records.append(record)
-
-    def _close_group(self) -> None:
-        """Take a group for what was about to be done, unless the writing of its records was cut short.
-
-        Then nothing of it was done. In a damaged log that cannot be told from lost records, so all is taken: a
-        directory that was not touched is found where it was.
-        """
-        if self.current is None:
-            return
-        group = self.groups[self.current]
-        self.current = None
-        if group.size is not None and len(group.records) < group.size and not self.history.contents.damage:
-            group.records.clear()
-        for record in group.records:
-            if record["kind"] == "intent":
-                self._take_intent(record, group.phase)
-            else:
-                self.history.folders.setdefault(self._absolute(record["path"]), record["mtime_ns"])
-
-    def _take_intent(self, record: dict[str, Any], phase: Phase) -> None:
-        item = record["item"]
-        source, target = self._absolute(record["source"]), self._absolute(record["target"])
-        logged = self.history.items.get(item)
-        if logged is None:
-            if phase is not Phase.APPLY:
-                return  # the record of its apply was lost, so nothing says what it was
-            logged = LoggedItem(item, source, target, [], Identity.from_json(record["identity"]), {})
-            self.history.items[item] = logged
-        via = None if record["via"] is None else self._absolute(record["via"])
-        for place in (source, via, target):
-            if place is not None and place not in logged.places:
-                logged.places.append(place)
-        if logged.mtime_ns is None:
-            logged.mtime_ns = record["mtime_ns"]
-        for file in record["files"]:
-            known = logged.files.get(file["name"])
-            if known is None:
-                known = logged.files[file["name"]] = LoggedFile(_state(file["before"]), _state(file["after"]), [])
-            known.staged.append(file["staged"])
-
-    def _take_done(self, number: int) -> None:
-        group = self.groups.get(number)
-        if group is None:
-            return  # all its records were lost
-        for record in group.records:
-            if record["kind"] == "folder":
-                self.history.folders.pop(self._absolute(record["path"]), None)
-                continue
-            logged = self.history.items.get(record["item"])
-            if logged is not None:
-                logged.mtime_ns = None
-                logged.is_applied = logged.is_applied or group.phase is not Phase.ROLLBACK
-
-    def _absolute(self, path: str) -> str:
-        return os.path.normpath(os.path.join(self.history.root, path))
-
-
-def _state(record: Mapping[str, Any] | None) -> FileState | None:
-    return None if record is None else FileState.from_json(record)
+        return os.path.basename(self.path)[: -len(SUFFIX)]

@@ -3,27 +3,35 @@
 A line is a JSON object whose last member is the CRC-32 of the line without it, eight hexadecimal digits. `seq` counts
 the records from 0, so that a lost line shows as well as a damaged one.
 
-A crash can leave a torn last line. Nothing is cut off the file; the next writer starts a new line, and a reader
-passes over lines that are no record as long as the numbers of the records around them follow on each other.
+A crash or a full disk can leave a torn last line. Nothing is cut off the file; the next writer starts a new line, and
+a reader passes over lines that are no record as long as the numbers of the records around them follow on each other.
+Whether the file still ends where its writer left it is known from its extent (see `journal.extent`).
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
 from ckpt_migrate.errors import JournalError
+from ckpt_migrate.journal.extent import Extent, path_of, read_extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import TracebackType
 
 LOG_FORMAT = 1
 SUFFIX = ".jsonl"
+LONGEST_LINE_BYTES = 128 << 20
+"""No record comes near: two manifests of at most 4 MiB, each before and after, with every byte escaped, are 96 MiB."""
+LAST_KINDS = frozenset({"end", "stopped", "pointer"})
+"""Kinds of records that a writer leaves last, unless it was cut short."""
 _CRC_START = ',"crc":"'
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _TAIL_LENGTH = len(_CRC_START) + 8 + len('"}')
@@ -37,7 +45,8 @@ class Contents:
         path: Absolute path of the file.
         records: Every whole record, in order.
         damage: A line for each place where a record was lost, empty for a log that is whole.
-        next_seq: Number that the next record gets.
+        is_cut: Whether records are missing at its end, or may be; `damage` says so, too.
+        next_seq: Number that the next record gets. Records that were cut off keep theirs, so that they stay missed.
         ends_in_line: Whether the file ends with a newline.
         size_bytes: How long the file was when it was read.
     """
@@ -45,6 +54,7 @@ class Contents:
     path: str
     records: tuple[dict[str, Any], ...]
     damage: tuple[str, ...]
+    is_cut: bool
     next_seq: int
     ends_in_line: bool
     size_bytes: int
@@ -57,11 +67,17 @@ class Journal:
         path: Absolute path of the file.
     """
 
-    def __init__(self, path: str, handle: int, next_seq: int, *, ends_in_line: bool) -> None:
+    def __init__(self, path: str, *, is_new: bool, next_seq: int, ends_in_line: bool) -> None:
         self.path = path
-        self._handle = handle
         self._next_seq = next_seq
         self._ends_in_line = ends_in_line
+        # First, so that a log without an extent was not left so by a crash.
+        self._extent = Extent(path)
+        try:
+            self._handle = storage.open_log(path, is_new=is_new)
+        except OSError:
+            self._extent.close()
+            raise
 
     @classmethod
     def create(cls, path: str) -> Journal:
@@ -70,7 +86,7 @@ class Journal:
         Raises:
             OSError: It cannot be made, or there is one.
         """
-        return cls(path, storage.open_log(path, is_new=True), 0, ends_in_line=True)
+        return cls(path, is_new=True, next_seq=0, ends_in_line=True)
 
     @classmethod
     def reopen(cls, contents: Contents) -> Journal:
@@ -79,32 +95,55 @@ class Journal:
         Raises:
             OSError: It cannot be opened for writing.
         """
-        handle = storage.open_log(contents.path, is_new=False)
-        return cls(contents.path, handle, contents.next_seq, ends_in_line=contents.ends_in_line)
+        return cls(contents.path, is_new=False, next_seq=contents.next_seq, ends_in_line=contents.ends_in_line)
 
     def append(self, records: Iterable[dict[str, Any]], *, is_synced: bool = True) -> None:
         """Append records, by default waiting until they are on the disk.
 
         Raises:
-            OSError: They could not be written or synced; the log stays readable.
+            OSError: They could not be written or synced; the log stays readable and can be gone on with.
         """
         lines: list[str] = [] if self._ends_in_line else [""]
         seq = self._next_seq
         for record in records:
             lines.append(encode({"seq": seq, **record}))
             seq += 1
-        self._ends_in_line = False
-        storage.append(self._handle, "\n".join([*lines, ""]).encode("ascii"))
+        data = "\n".join([*lines, ""]).encode("ascii")
+        size_bytes = os.fstat(self._handle).st_size
+        try:
+            storage.append(self._handle, data)
+        except BaseException:  # a signal that stops at once comes through here as well
+            self._take_stock(data[: max(os.fstat(self._handle).st_size - size_bytes, 0)])
+            raise
         self._ends_in_line = True
         self._next_seq = seq
         if is_synced:
             storage.sync_log(self._handle)
+            self._extent.note(seq)
+
+    def _take_stock(self, written: bytes) -> None:
+        """Count the records of a writing that was cut short (a full disk): the next one must follow on them."""
+        if written:
+            tail = written.rpartition(b"\n")[2]
+            is_whole = decode(tail) is not None  # all of it but the newline
+            self._next_seq += written.count(b"\n") - (not self._ends_in_line) + is_whole
+            self._ends_in_line = not tail
+
+    def check(self) -> None:
+        """Raise OSError when the file was removed or replaced: what is written to it now would be lost."""
+        try:
+            if os.path.samestat(os.lstat(self.path), os.fstat(self._handle)):
+                return
+        except FileNotFoundError:
+            pass
+        raise OSError(errno.ESTALE, "the log was removed or replaced while it was written", self.path)
 
     def close(self) -> None:
         """Close the file."""
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+            self._extent.close()
 
     def __enter__(self) -> Journal:  # noqa: PYI034 - Self needs Python 3.11
         return self
@@ -140,24 +179,30 @@ def read(path: str) -> Contents:
     """Read all that can be read of a log.
 
     A last line without an end is what a crash leaves, and was never acted upon: intents are on the disk before
-    anything is changed. A last line with an end that is no record, or a number missing in between, is damage.
+    anything is changed. A last line with an end that is no record, a number missing in between, or fewer records
+    than its extent says, is damage.
 
     Raises:
-        JournalError: It cannot be opened, or not one line of it is a record of this tool.
+        JournalError: It cannot be opened, is no file, or not one line of it is a record of this tool.
     """
     try:
-        with open(path, "rb") as file:
-            data = file.read()
+        return _read(path)
     except OSError as error:
         remedy = "Logs lie in ROOT/.ckpt-migrate; `ckpt-migrate log ROOT` lists them."
         raise JournalError(f"cannot read the log ({error.strerror})", where=path, remedy=remedy) from error
+
+
+def _read(path: str) -> Contents:
     records: list[dict[str, Any]] = []
     damage: list[str] = []
     unread: list[int] = []
-    expected = 0
-    lines = data.split(b"\n")
-    ends_in_line = lines[-1] == b""
-    for number, line in enumerate(lines, 1):
+    number = size_bytes = expected = 0
+    start, ends_in_line = b"", True
+    for number, full_line in enumerate(_lines(path), 1):
+        size_bytes += len(full_line)
+        ends_in_line = full_line.endswith(b"\n")
+        line = full_line.removesuffix(b"\n")
+        start = start or line[:2]
         # A damaged newline must not pass for a damaged or torn record: the record before it is whole.
         record = decode(line) or decode(line[:-1])
         if record is None:
@@ -168,14 +213,59 @@ def read(path: str) -> Contents:
         unread.clear()
         expected = record["seq"] + 1
         records.append(record)
-    if unread and (ends_in_line or unread[0] != len(lines)):
-        damage.append(_describe_loss(unread, len(lines), len(unread)))
-    is_torn_start = len(lines) == 1 and (data[:2] == b'{"' or data == b"{") and path.endswith(SUFFIX)
-    if not records and data and not is_torn_start:
+    is_end_damaged = bool(unread) and (ends_in_line or unread[0] != number)
+    if is_end_damaged:
+        damage.append(_describe_loss(unread, number, len(unread)))
+    is_torn_start = number == 1 and start in {b'{"', b"{"} and path.endswith(SUFFIX)
+    if not records and size_bytes and not is_torn_start:
         what = "this is no log of ckpt-migrate, or every line of it is damaged"
         remedy = "Name a file from ROOT/.ckpt-migrate; `ckpt-migrate log ROOT` lists them."
         raise JournalError(what, where=path, remedy=remedy)
-    return Contents(path, tuple(records), tuple(damage), expected, ends_in_line, len(data))
+    missing, cut = _missing_end(path, records, expected, explained=len(unread) if is_end_damaged else 0)
+    return Contents(
+        path=path,
+        records=tuple(records),
+        damage=(*damage, *cut),
+        is_cut=bool(cut),
+        next_seq=expected + missing,
+        ends_in_line=ends_in_line,
+        size_bytes=size_bytes,
+    )
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    """Yield the lines of a log with their ends; never waits for what is no file, never takes an endless line in."""
+    handle = os.open(path, storage.READ_QUIETLY)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "no regular file", path)
+        number = 0
+        while line := file.readline(LONGEST_LINE_BYTES):
+            number += 1
+            if len(line) == LONGEST_LINE_BYTES:
+                what = f"line {number} is longer than any record, so this is no log, or its end was overwritten"
+                remedy = "Put back a whole copy of the log, or cut it off before that line; then run the command again."
+                raise JournalError(what, where=path, remedy=remedy)
+            yield line
+
+
+def _missing_end(
+    path: str, records: list[dict[str, Any]], expected: int, *, explained: int
+) -> tuple[int, tuple[str, ...]]:
+    """Return how many records are missing at the end, and in words whether they were cut off.
+
+    `explained` is how many damaged lines stand there. Where it cannot be told, one is taken to be missing.
+    """
+    extent = read_extent(path)
+    if extent is None:
+        if records and records[-1].get("kind") in LAST_KINDS:
+            return 0, ()
+        beside = os.path.basename(path_of(path))
+        return 1, (f"its end may have been cut off: it has no last record, and {beside}, which tells, is missing",)
+    if extent <= expected + explained:
+        return max(extent - expected, explained), ()
+    what = f"its end was cut off: {expected:,} records are left of {extent:,}; what the others recorded is not known"
+    return extent - expected, (what,)
 
 
 def _describe_loss(unread: list[int], number: int, lost: int) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import JournalError, PlanAppliedError, UnfinishedError, UsageError
 from ckpt_migrate.journal import log_file
-from ckpt_migrate.journal.history import History, LogState, load
+from ckpt_migrate.journal.fold import load
+from ckpt_migrate.journal.history import History, LogState
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _CHECKPOINT_NAME = re.compile(r"[0-9a-f]{32}_[0-9]{8}_[0-9]{6}")
-_UNFINISHED = {LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.UNREACHABLE}
+_UNFINISHED = {LogState.UNFINISHED, LogState.UNFINISHED_ROLLBACK, LogState.UNREACHABLE, LogState.INCOMPLETE}
+_SNAPSHOTS = frozenset({".snapshot", ".snapshots", ".zfs"})
+"""Where file servers show their trees as they were at some time; a log in there is a copy and cannot be worked with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,7 @@ class LogSummary:
         repaired: How many were to be repaired.
         skipped: How many were to be left alone.
         damage: What could not be read of it, a line each.
+        is_covered: Whether all that was applied is known all the same.
     """
 
     id: str
@@ -49,6 +53,7 @@ class LogSummary:
     repaired: int
     skipped: int
     damage: tuple[str, ...] = ()
+    is_covered: bool = True
 
 
 def find_logs(root: str) -> tuple[LogSummary, ...]:
@@ -61,15 +66,18 @@ def latest_log(folder: str) -> str:
 
     Raises:
         UsageError: There is none.
+        JournalError: It cannot be used; an older one is never taken in its place.
     """
-    paths = {path for state in state_directories(folder) for path in _log_paths(os.path.dirname(state))}
-    for path in sorted(paths, key=os.path.basename, reverse=True):
-        try:
-            return load(path).path
-        except JournalError:
-            continue
-    remedy = "Name the log, or the folder to search: `ckpt-migrate log ROOT` lists the logs of a root."
-    raise UsageError("no log of an apply is at or below this folder", where=os.path.abspath(folder), remedy=remedy)
+    paths = _paths_below(folder)
+    if not paths:
+        remedy = "Name the log, or the folder to search: `ckpt-migrate log ROOT` lists the logs of a root."
+        raise UsageError("no log of an apply is at or below this folder", where=os.path.abspath(folder), remedy=remedy)
+    try:
+        return load(paths[-1]).path
+    except JournalError as error:
+        remedy = f"{error.remedy}\n  An older log is rolled back only when it is named, not as `latest`."
+        what = f"the newest log cannot be used: {error.what}"
+        raise JournalError(what, where=error.where, problems=error.problems, remedy=remedy) from error
 
 
 def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = None) -> History | None:
@@ -103,8 +111,11 @@ def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = Non
         if path == allowed:
             continue
         is_own = bool(plan_digest) and history.plan_digest == plan_digest
-        if is_own and history.state is LogState.UNFINISHED:
+        if is_own and history.state in {LogState.UNFINISHED, LogState.INCOMPLETE}:
             own = history
+        elif history.state is LogState.INCOMPLETE:
+            what = "the log of an earlier apply is incomplete, so what that changed is not fully known"
+            raise UnfinishedError(what, where=path, problems=history.contents.damage, remedy=_how_to_end(history))
         elif history.state in _UNFINISHED:
             raise UnfinishedError(
                 f"an earlier {'rollback' if history.state is LogState.UNFINISHED_ROLLBACK else 'apply'} was cut short",
@@ -124,7 +135,7 @@ def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = Non
 
 def log_sizes(folders: Iterable[str]) -> dict[str, int]:
     """Return the size in bytes of every log of these folders: when none differs, nothing was done in between."""
-    return {path: os.stat(path).st_size for folder in folders for path in _log_paths(folder)}
+    return {path: os.lstat(path).st_size for folder in folders for path in _log_paths(folder)}
 
 
 def commands(history_path: str, plan_path: str) -> str:
@@ -137,6 +148,8 @@ def _how_to_end(history: History) -> str:
     rollback = f"ckpt-migrate rollback {shlex.quote(history.path)}"
     if history.state is LogState.UNFINISHED_ROLLBACK:
         return f"To end it: {rollback}"
+    if history.state is LogState.INCOMPLETE:
+        return f"To undo what is known: {rollback}"
     if history.plan_path and not _is_plan(history.plan_path, history.plan_digest):
         return f"Its plan {history.plan_path} is gone or was edited since, so it can only be undone: {rollback}"
     return commands(history.path, history.plan_path)
@@ -167,6 +180,12 @@ def _log_paths(root: str) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(names) if name.endswith(log_file.SUFFIX)]
 
 
+def _paths_below(folder: str) -> list[str]:
+    """Return the logs at or below a folder, oldest first."""
+    paths = {path for state in state_directories(folder) for path in _log_paths(os.path.dirname(state))}
+    return sorted(paths, key=lambda path: (os.path.basename(path), path))
+
+
 def _summarise(path: str) -> LogSummary:
     try:
         history = load(path)
@@ -186,11 +205,12 @@ def _summarise(path: str) -> LogSummary:
         repaired=counts.get("repair", 0),
         skipped=counts.get("skip", 0),
         damage=history.contents.damage,
+        is_covered=history.is_covered,
     )
 
 
 def state_directories(folder: str) -> Iterator[str]:
-    """Yield every state directory at or below a folder; hidden and checkpoint directories are not looked into."""
+    """Yield every state directory at or below a folder; checkpoint directories and snapshots are not looked into."""
     pending = [os.path.realpath(folder)]
     while pending:
         path = pending.pop()
@@ -202,5 +222,5 @@ def state_directories(folder: str) -> Iterator[str]:
         for name in names:
             if name == STATE_DIRECTORY:
                 yield os.path.join(path, name)
-            elif not name.startswith(".") and _CHECKPOINT_NAME.fullmatch(name) is None:
+            elif name not in _SNAPSHOTS and _CHECKPOINT_NAME.fullmatch(name) is None:
                 pending.append(os.path.join(path, name))

@@ -14,6 +14,7 @@ from ckpt_migrate.matching.compare import KeyPatterns
 from ckpt_migrate.matching.explain import line
 from ckpt_migrate.plan.links import find_links
 from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
+from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
 
-BUSY_S = 300.0
-"""A directory whose newest file was written this many seconds ago or less may still be written to."""
 MOST_MAIN_PARAMS = 12
 
 
@@ -196,9 +195,7 @@ def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:
     newest_s = max((file.mtime_ns for file in checkpoint.files if file.kind == "file"), default=0) / 1e9
     if newest_s <= given.now_utc_s - BUSY_S:
         return None
-    return (
-        f"its newest file was written less than {BUSY_S / 60:.0f} minutes ago; wait until it is written, and plan again"
-    )
+    return f"{BUSY_REASON}; {BUSY_ADVICE}, then plan again"
 
 
 def _lines(weights: Sequence[Weight]) -> tuple[str, ...]:

@@ -306,7 +306,7 @@ def test_rollback_restores_what_it_can_and_says_what_it_cannot(ckpt: Call, proje
     ckpt("apply", plan, "--yes")
     (project.root / project.training(0).legacy).mkdir()
     dry = ckpt("rollback", "latest", "--dry-run")
-    assert dry.code == EXIT_DONE
+    assert dry.code == EXIT_UNDECIDED
     ended = ckpt("rollback", "latest", "--yes")
     assert ended.code == EXIT_UNDECIDED
     assert f"! {project.root}/{project.training(0).legacy}" in ended.out

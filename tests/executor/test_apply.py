@@ -24,6 +24,7 @@ from ckpt_migrate.errors import (
 )
 from ckpt_migrate.executor.filestate import FileState
 from ckpt_migrate.executor.identity import Identity
+from ckpt_migrate.executor.moves import order_moves, unit_renames
 from ckpt_migrate.executor.operations import (
     Change,
     Operation,
@@ -31,8 +32,6 @@ from ckpt_migrate.executor.operations import (
     SetTimes,
     Sweep,
     WriteFile,
-    order_moves,
-    unit_renames,
 )
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.plan.records import Action

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,12 +18,12 @@ from trees.crash import SCENARIOS, Point, campaign, kill_at, make_world, start
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, JournalError, UnfinishedError
+from ckpt_migrate.journal.extent import path_of
+from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from trees import Tree
 
     from ckpt_migrate.recipe import Recipe
@@ -138,6 +139,73 @@ def test_continuing_does_what_its_dry_run_told(cut_short: tuple[Tree, str, dict[
     assert apply_plan(tree.plan(), recipe).operations == dry.operations
 
 
+def _read(log: str) -> tuple[bytes, bytes]:
+    """Return the bytes of a log and of its extent."""
+    return Path(log).read_bytes(), Path(path_of(log)).read_bytes()
+
+
+def _write(log: str, data: bytes, extent: bytes) -> None:
+    Path(log).write_bytes(data)
+    Path(path_of(log)).write_bytes(extent)
+
+
+def test_a_log_that_lost_its_end_is_never_taken_for_a_whole_one(tmp_path: Path, recipe: Recipe) -> None:
+    """Cut at any record of a finished apply, or in one: it is listed as incomplete, and stands in the way of others.
+
+    Rollback brings back what is known and says that it is not all, twice as well; by nothing at all it refuses.
+    """
+    tree = _wide(tmp_path / "project", 4)
+    before = tree.snapshot()
+    other = tree.plan(tree.entries[:1])
+    log = apply_plan(tree.plan(), recipe).log
+    assert log is not None
+    whole, extent = _read(log)
+    after = tree.snapshot()
+    ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
+    refused = 0
+    for length in [0, 30, *ends[:-1], *(end + 9 for end in ends[:-1])]:
+        _write(log, whole[:length], extent)
+        assert find_logs(str(tree.root))[0].state is LogState.INCOMPLETE, length
+        for plan in (tree.plan(), other):
+            with pytest.raises((JournalError, UnfinishedError), match=r"damaged|incomplete"):
+                apply_plan(plan, recipe)
+        assert tree.snapshot() == after
+        if '"intent"' in whole[: max(end for end in (0, *ends) if end <= length)].decode():
+            for _ in range(2):
+                result = roll_back(log)
+                assert not result.is_complete, length
+                assert result.damage, length
+        else:
+            refused += 1
+            with pytest.raises(JournalError, match="nothing that is left of it says what was changed") as caught:
+                roll_back(log)
+            assert tree.plan().path in str(caught.value) or length < ends[0]
+            assert tree.snapshot() == after
+        _write(log, whole, extent)
+        assert roll_back(log).is_complete
+        assert tree.snapshot() == before, length
+        Path(log).unlink()
+        log = str(apply_plan(tree.plan(), recipe).log)
+        (whole, extent), after = _read(log), tree.snapshot()
+    assert 3 <= refused < len(ends)
+
+
+def test_what_a_rollback_wrote_may_be_lost(tmp_path: Path, recipe: Recipe) -> None:
+    """The apply's own records are enough to tell that all is back; a copy of the log from before does for an undo."""
+    tree = _wide(tmp_path / "project", 3)
+    before = tree.snapshot()
+    log = apply_plan(tree.plan(), recipe).log
+    assert log is not None
+    whole, _ = _read(log)
+    assert roll_back(log).is_complete
+    Path(log).write_bytes(whole)
+    assert find_logs(str(tree.root))[0].state is LogState.INCOMPLETE
+    for _ in range(2):
+        assert roll_back(log).is_complete
+    assert tree.snapshot() == before
+    assert find_logs(str(tree.root))[0].state is LogState.ROLLED_BACK
+
+
 def test_every_flipped_byte_of_a_log_is_survived(
     cut_short: tuple[Tree, str, dict[str, object]], recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,8 +214,7 @@ def test_every_flipped_byte_of_a_log_is_survived(
     It never says that all is back when it is not. Continuing by a damaged log is refused.
     """
     tree, log, before = cut_short
-    with open(log, "rb") as file:
-        whole = file.read()
+    whole, extent = _read(log)
     refused = partial = complete = 0
     for position in range(0, len(whole), 499):
         flipped = whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :]
@@ -162,16 +229,14 @@ def test_every_flipped_byte_of_a_log_is_survived(
         partial += not result.is_complete
         complete += result.is_complete
         assert result.is_complete or result.damage, position
-        # The whole log then brings back the rest.
-        with open(log, "wb") as file:
-            file.write(whole)
+        # The whole log, put back with its extent, then brings back the rest.
+        _write(log, whole, extent)
         assert roll_back(log).is_complete, position
         assert tree.snapshot() == before, position
         os.unlink(log)
         _crash_at(tree, recipe, monkeypatch, rename=11)
         log = find_logs(str(tree.root))[0].path
-        with open(log, "rb") as file:
-            whole = file.read()
+        whole, extent = _read(log)
     assert partial > 10
     assert refused == partial + complete
 
@@ -187,13 +252,11 @@ def test_every_prefix_of_a_log_that_was_not_acted_upon_can_be_continued(
     before = tree.snapshot()
     _crash_at(tree, recipe, monkeypatch, rename=1)
     log = find_logs(str(tree.root))[0].path
-    with open(log, "rb") as file:
-        whole = file.read()
+    whole, _ = _read(log)
     lines = whole.splitlines(keepends=True)
     lengths = [sum(map(len, lines[:count])) + extra for count in range(len(lines)) for extra in (0, 40)]
     for length in lengths:
-        with open(log, "wb") as file:
-            file.write(whole[:length])
+        _write(log, whole[:length], b"")
         assert tree.snapshot() == before
         result = apply_plan(tree.plan(), recipe)
         assert result.log is not None

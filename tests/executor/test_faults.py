@@ -173,8 +173,8 @@ def test_an_edit_between_check_and_replacement_is_not_lost(
     assert readme.read_bytes() == b"saved at the last moment"
     assert caught.value.where is not None
     result = roll_back(caught.value.where)
-    assert result.edited == (f"{readme}: edited since",)
     old = small.root / f"{uid(1)}_{stamp(1)}"
+    assert result.edited == (f"{old / 'README.md'}: edited since",)
     assert (old / "README.md").read_bytes() == b"saved at the last moment"
     assert sorted(os.listdir(old)) == ["README.md", "model.pt"]
 

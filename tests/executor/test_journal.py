@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckpt_migrate import storage
 from ckpt_migrate.errors import JournalError
+from ckpt_migrate.journal.extent import path_of
 from ckpt_migrate.journal.log_file import Journal, decode, encode, read
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -63,6 +64,8 @@ def test_every_prefix_can_be_read_and_carried_on(tmp_path: Path) -> None:
     ends = [i + 1 for i, byte in enumerate(whole) if byte == ord("\n")]
     for length in range(len(whole)):
         path.write_bytes(whole[:length])
+        extent = Path(path_of(str(path)))
+        extent.write_bytes(b"\0" * (length % 22))  # a crash may leave it behind, never ahead
         contents = read(str(path))
         complete = sum(end - 1 <= length for end in ends)
         assert _numbers(path) == list(range(complete)), length
@@ -114,6 +117,79 @@ def test_what_is_no_log_is_refused(tmp_path: Path, data: bytes) -> None:
     with pytest.raises(JournalError, match=r"no log of ckpt-migrate") as caught:
         read(str(path))
     assert caught.value.remedy is not None
+
+
+def test_a_log_knows_how_many_records_it_had(tmp_path: Path) -> None:
+    """What is cut off is said, and stays said when somebody goes on behind it; its numbers are not given again."""
+    path = tmp_path / "log.jsonl"
+    _write(path, 5)
+    lines = path.read_bytes().splitlines(keepends=True)
+    for kept in (0, 1, 4):
+        path.write_bytes(b"".join(lines[:kept]))
+        Path(path_of(str(path))).write_bytes(b"%020d\n" % 5)
+        contents = read(str(path))
+        assert contents.is_cut
+        assert contents.damage == (
+            f"its end was cut off: {kept} records are left of 5; what the others recorded is not known",
+        )
+        _write(path, 1, first=9)
+        assert read(str(path)).records[-1]["seq"] == 5
+        assert read(str(path)).damage == (f"line {kept + 1}: {5 - kept} record(s) before it are missing",)
+
+
+def test_without_its_extent_a_log_is_trusted_by_its_last_record_alone(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with Journal.create(str(path)) as journal:
+        journal.append([{"kind": "begin"}])
+        journal.append([{"kind": "end"}])
+    Path(path_of(str(path))).unlink()
+    assert read(str(path)).damage == ()
+    path.write_bytes(path.read_bytes().splitlines(keepends=True)[0])
+    assert read(str(path)).is_cut
+    assert "log.jsonl.extent, which tells, is missing" in read(str(path)).damage[0]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "endless line"])
+def test_what_is_no_file_or_has_no_end_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    """Nobody waits at a pipe, and a sparse file of 60 GB is not taken into memory."""
+    path = tmp_path / "log.jsonl"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        _write(path, 2)
+        os.truncate(path, 60_000_000_000)
+    with pytest.raises(JournalError, match=r"no regular file|Is a directory|line 3 is longer than any record"):
+        read(str(path))
+
+
+def test_a_full_disk_in_the_middle_of_a_record_leaves_a_log_to_go_on_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many bytes still went onto the disk: the next records follow on the whole ones, and none is missed."""
+    real = storage.append
+    records = [{"kind": "note", "number": number} for number in range(3)]
+    whole = len("".join(encode({"seq": 0, **record}) + "\n" for record in records))
+    for written in range(whole):
+        path = tmp_path / f"{written}.jsonl"
+
+        def full(handle: int, data: bytes, written: int = written) -> None:
+            real(handle, data[:written])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with Journal.create(str(path)) as journal:
+            with monkeypatch.context() as patch:
+                patch.setattr(storage, "append", full)
+                with pytest.raises(OSError, match="No space"):
+                    journal.append(records)
+            journal.append([{"kind": "stopped", "number": 8}])
+        contents = read(str(path))
+        numbers = [record["number"] for record in contents.records]
+        assert (numbers, contents.damage) == ([*[0, 1, 2][: len(numbers) - 1], 8], ()), written
+        assert [record["seq"] for record in contents.records] == list(range(len(numbers)))
 
 
 def test_a_missing_log_is_refused(tmp_path: Path) -> None:

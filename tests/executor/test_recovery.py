@@ -157,12 +157,14 @@ def test_the_latest_log_is_found_at_or_below_a_folder(tmp_path: Path, recipe: Re
     assert latest_log(str(tmp_path)) == logs[1]
     assert latest_log(str(tmp_path / "one")) == logs[0]
     assert latest_log(str(trees[0].root)) == logs[0]
-    hidden = tmp_path / "one" / ".cache" / ".ckpt-migrate"
+    newer = "99990101T000000Z-00000000.jsonl"
     inside = trees[0].root / f"{run_id(0)}_{stamp(0)}" / ".ckpt-migrate"
-    for folder in (hidden, inside):
+    snapshot = tmp_path / "one" / ".snapshot" / "hourly" / ".ckpt-migrate"
+    hidden = tmp_path / "one" / ".cache" / "p2" / ".ckpt-migrate"
+    for folder, is_seen in ((inside, False), (snapshot, False), (hidden, True)):
         folder.mkdir(parents=True)
-        shutil.copy(logs[1], folder / "99990101T000000Z-00000000.jsonl")
-    assert latest_log(str(tmp_path / "one")) == logs[0]
+        shutil.copy(logs[1], folder / newer)
+        assert latest_log(str(tmp_path / "one")) == (str(folder / newer) if is_seen else logs[0])
 
 
 def test_no_log_at_all_is_a_wrong_call(tmp_path: Path) -> None:

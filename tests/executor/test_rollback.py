@@ -13,6 +13,7 @@ from trees import LONG_AGO_NS, Tree, run_id, set_time, stamp, uid
 
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import JournalError, UnfinishedError
+from ckpt_migrate.journal.log_file import Journal
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
@@ -155,7 +156,7 @@ def test_an_edited_manifest_stays_and_is_listed(small: Tree, applied: str) -> No
     (_new(small, 1) / "README.md").write_text("written anew\n")
     result = roll_back(applied)
     assert not result.is_complete
-    assert result.edited == tuple(sorted(f"{_new(small, number)}/README.md: edited since" for number in (0, 1)))
+    assert result.edited == tuple(sorted(f"{_old(small, number)}/README.md: edited since" for number in (0, 1)))
     assert (_old(small, 0) / "README.md").read_text().endswith("a remark\n")
     assert (_old(small, 1) / "README.md").read_text() == "written anew\n"
     assert not (_old(small, 0) / "MLFLOW_RUN_ID.txt").exists()
@@ -274,7 +275,7 @@ def test_a_copy_of_a_log_elsewhere_is_refused(small: Tree, applied: str) -> None
 def test_an_apply_that_never_began_is_rolled_back_at_once(small: Tree) -> None:
     state = small.root / ".ckpt-migrate"
     state.mkdir()
-    (state / "20260201T000000Z-00000000.jsonl").write_bytes(b"")
+    Journal.create(str(state / "20260201T000000Z-00000000.jsonl")).close()
     before = small.snapshot()
     assert roll_back(str(state / "20260201T000000Z-00000000.jsonl")).is_complete
     assert small.snapshot() == before

@@ -14,7 +14,7 @@ import pytest
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import EXIT_FAILED, ExecutionError
-from ckpt_migrate.executor import groups
+from ckpt_migrate.executor import batches
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
@@ -29,7 +29,7 @@ COUNT = 6
 @pytest.fixture
 def many(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> Tree:
     """Return a tree of three groups of two."""
-    monkeypatch.setattr(groups, "GROUP_SIZE", 2)
+    monkeypatch.setattr(batches, "GROUP_SIZE", 2)
     for number in range(COUNT):
         tree.add(number)
     tree.settle()
@@ -126,11 +126,11 @@ def test_what_is_ignored_stays_ignored(many: Tree, recipe: Recipe, monkeypatch: 
 SLOW = """
 import pickle, sys, time
 from ckpt_migrate import storage
-from ckpt_migrate.executor import groups
+from ckpt_migrate.executor import batches
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import ExecutionError
 from ckpt_migrate.recipe import load_recipe
-groups.GROUP_SIZE = 2
+batches.GROUP_SIZE = 2
 real = storage.rename_noreplace
 def rename(source, target):
     real(source, target)

@@ -17,9 +17,9 @@ from project import Project, set_time
 
 from ckpt_migrate import api
 from ckpt_migrate.errors import EXIT_UNDECIDED
-from ckpt_migrate.plan.build import BUSY_S
 from ckpt_migrate.plan.fields import shown_confidence
 from ckpt_migrate.plan.records import Action, Link, Status
+from ckpt_migrate.records import BUSY_S
 
 if TYPE_CHECKING:
     from pathlib import Path

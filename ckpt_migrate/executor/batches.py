@@ -1,0 +1,76 @@
+"""Batches: many changes cut into the groups in which they are logged and made."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, TypeVar
+
+from ckpt_migrate.executor.moves import order_moves, unit_renames
+from ckpt_migrate.executor.operations import Change, Group, Phase, SetTimes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ckpt_migrate.journal.history import History
+
+T = TypeVar("T")
+GROUP_SIZE = 256
+"""Directories whose intents are synced at once. Larger groups gain little (docs/safety.md has the figures) and make a
+first Ctrl-C wait longer."""
+
+
+def batches(units: Iterable[tuple[T, ...]]) -> Iterator[list[tuple[T, ...]]]:
+    """Yield units in lists of at least `GROUP_SIZE` members, the last one shorter; a unit is never split."""
+    batch: list[tuple[T, ...]] = []
+    size = 0
+    for unit in units:
+        batch.append(unit)
+        size += len(unit)
+        if size >= GROUP_SIZE:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def make_group(
+    number: int,
+    phase: Phase,
+    units: Sequence[Sequence[Change]],
+    *,
+    tag: str,
+    folders: Mapping[str, int] | None = None,
+) -> Group:
+    """Return a group of these units; `tag` makes its temporary names unique.
+
+    `folders` holds times (ns) known from the log of directories whose own time a crash may have changed.
+
+    Raises:
+        OSError: A holding directory is gone.
+    """
+    changes = tuple(change for unit in units for change in unit)
+    renames = [
+        rename for position, unit in enumerate(units) for rename in unit_renames(unit, f"{tag}-{number}-{position}")
+    ]
+    known = {} if folders is None else folders
+    holding = dict.fromkeys(os.path.dirname(change.target) for change in changes)
+    times = [SetTimes(None, path, known[path] if path in known else os.stat(path).st_mtime_ns) for path in holding]
+    return Group(number, phase, changes, tuple(renames), tuple(times))
+
+
+def remaining_groups(changes: Sequence[Change], history: History, phase: Phase, *, tag: str) -> Iterator[Group]:
+    """Yield the groups that bring directories of a log to where they shall be.
+
+    The last one puts back the times of holding directories in which a crash left nothing else to do.
+    """
+    number = history.next_group
+    left = dict(history.folders)
+    for batch in batches(order_moves(changes)):
+        group = make_group(number, phase, batch, tag=tag, folders=left)
+        yield group
+        for folder in group.folders:
+            left.pop(folder.path, None)
+        number += 1
+    times = tuple(SetTimes(None, path, mtime_ns) for path, mtime_ns in left.items() if os.path.isdir(path))
+    if times:
+        yield Group(number, phase, (), (), times)
