@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import re
 import sys
-import warnings
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate.errors import StoreError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.tracking.artifacts import MAX_FILES, ArtifactPlaces, list_artifacts
+from ckpt_migrate.tracking.client_calls import TRY_AGAIN, ClientCalls
 from ckpt_migrate.tracking.metric_lines import point_order
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.preference import preference
 from ckpt_migrate.tracking.records import ArtifactFile, Mention, MetricPoint, Run, RunDetails
 from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG, metric_value, status_name, utc_ms
-from ckpt_migrate.tracking.uri import mask_credentials, scrub
+from ckpt_migrate.tracking.uri import mask_credentials
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ckpt_migrate.tracking.records import StoreWarning
@@ -31,50 +29,8 @@ _EXPERIMENTS_A_SEARCH = 100
 _MAX_FOLDERS = 1_000
 """Most artifact folders asked of the server for one run."""
 
-# MLflow itself waits 120 s a request and retries seven times, over four minutes on a server that is down. What the
-# user has set is left alone. Telemetry must be off before MLflow is imported.
-_ENVIRONMENT = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER": "false",
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-}
 # Schemes of artifact URIs whose files the server itself hands out; others need the user's cloud credentials.
 _SERVED_ARTIFACTS = ("mlflow-artifacts:", "http:", "https:", "dbfs:")
-
-_TRY_AGAIN = "Check the address and that the server runs; then run the command again, nothing was changed."
-_KINDS_OF_FAILURE = (
-    (r"too many \d+ error|error code (?:429|5\d\d)\b", "the server keeps answering with an error", _TRY_AGAIN),
-    (
-        r"timed out|timeout exception",
-        "the server does not answer in time",
-        "Try again, or allow more seconds a request with MLFLOW_HTTP_REQUEST_TIMEOUT.",
-    ),
-    (
-        r"SSLError|CERTIFICATE_VERIFY",
-        "the server's certificate is not trusted",
-        "Name its authority's certificate with MLFLOW_TRACKING_SERVER_CERT_PATH.",
-    ),
-    (
-        r"Max retries|refused|Failed to resolve|Connection aborted|RemoteDisconnected|reset by peer",
-        "the server cannot be reached",
-        _TRY_AGAIN,
-    ),
-    (
-        r"error code 40[13]\b|UNAUTHENTICATED|PERMISSION_DENIED|_UNAUTHORIZED|credential|not authorized|configur",
-        "the server refuses access, or access to it is not set up",
-        (
-            "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN; for Databricks "
-            "DATABRICKS_HOST and DATABRICKS_TOKEN, or a profile in ~/.databrickscfg."
-        ),
-    ),
-    (
-        r"valid JSON|JSONDecode|error code 40[45]\b|ENDPOINT_NOT_FOUND|INTERNAL_ERROR: Response:|<html|<!doctype",
-        "this is no MLflow tracking server: it does not answer as one",
-        "Name the address at which the MLflow page opens in a browser, without a path behind it.",
-    ),
-)
 
 
 def open_server(uri: str) -> ServerStore:
@@ -97,18 +53,20 @@ class ServerStore:
     """
 
     def __init__(self, uri: str, *, runs_a_page: int = RUNS_A_PAGE) -> None:
-        self._secret_uri = uri
         self._uri = mask_credentials(uri)
+        self._calls = ClientCalls(uri)
         self._runs_a_page = runs_a_page
         self._passed_over = PassedOver()
         self._runs: dict[str, Run] | None = None
         self._details: dict[str, RunDetails] = {}
-        with self._calls("connecting"):
+
+        def connect() -> tuple[Any, Any]:
             from mlflow.entities import ViewType  # noqa: PLC0415 - takes seconds; only servers need it
             from mlflow.tracking import MlflowClient  # noqa: PLC0415 - same
 
-            self._all = ViewType.ALL
-            self._client: Any = MlflowClient(tracking_uri=uri)
+            return ViewType.ALL, MlflowClient(tracking_uri=uri)
+
+        self._all, self._client = self._calls.load(connect)
 
     @property
     def uri(self) -> str:
@@ -143,13 +101,13 @@ class ServerStore:
     def metric_histories(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
         """Return every logged point of every metric of a run, sorted by step, then time."""
         self._read_runs()
-        found = {}
-        if run_id in self._details:
-            for key in sorted(self._details[run_id].metrics):
-                with self._calls(f"reading metric {key} of run {run_id}"):
-                    history = self._client.get_metric_history(run_id, key)
-                found[key] = tuple(sorted((_point(metric) for metric in history), key=point_order))
-        return found
+        keys = sorted(self._details[run_id].metrics) if run_id in self._details else []
+        if not keys:
+            return {}
+
+        calls = [partial(self._client.get_metric_history, run_id, key) for key in keys]
+        found = zip(keys, self._calls.ask_all(f"reading the metrics of run {run_id}", calls), strict=True)
+        return {key: tuple(sorted(map(_point, history), key=point_order)) for key, history in found}
 
     def artifact_files(self, run_id: str) -> Sequence[ArtifactFile]:
         """Return the files among a run's artifacts, sorted by path; empty when they are out of reach."""
@@ -224,8 +182,7 @@ class ServerStore:
         token: str | None = None
         seen: set[str] = set()
         while True:
-            with self._calls(doing):
-                items = page(token)
+            items = self._calls.ask(doing, partial(page, token))
             yield from items
             token = items.token
             if not token:
@@ -234,7 +191,7 @@ class ServerStore:
                 raise StoreError(
                     "the server sends the same page again and again",
                     where=f"{self._uri}, {doing}",
-                    remedy=_TRY_AGAIN,
+                    remedy=TRY_AGAIN,
                 )
             seen.add(token)
 
@@ -267,9 +224,8 @@ class ServerStore:
         found: list[ArtifactFile] = []
         folders: list[str | None] = [None]
         for folder in folders:  # grows while it is walked
-            with self._calls(f"listing artifacts of run {run_id}"):
-                entries = self._client.list_artifacts(run_id, folder)
-            for entry in entries:
+            listing = partial(self._client.list_artifacts, run_id, folder)
+            for entry in self._calls.ask(f"listing artifacts of run {run_id}", listing):
                 if entry.is_dir:
                     folders.append(entry.path)
                 else:
@@ -278,40 +234,6 @@ class ServerStore:
                 self._passed_over.add(f"run {run_id}", "too many artifacts; the rest is not looked at")
                 break
         return tuple(sorted(found[:MAX_FILES], key=lambda file: file.path))
-
-    @contextmanager
-    def _calls(self, doing: str) -> Iterator[None]:
-        """Call MLflow: quietly, with our patience, and with errors that say what to do."""
-        before = dict(os.environ)
-        os.environ.update({name: value for name, value in _ENVIRONMENT.items() if name not in before})
-        os.environ["MLFLOW_TRACKING_URI"] = self._secret_uri  # older clients look served artifacts up there
-        logger = logging.getLogger("mlflow")
-        level = logger.level
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                logger.setLevel(logging.CRITICAL)
-                yield
-        except StoreError:
-            raise
-        except Exception as error:  # noqa: BLE001 - MLflow lets errors of requests, json and protobuf through
-            raise self._store_error(error, doing) from None
-        finally:
-            logger.setLevel(level)
-            for name in (*_ENVIRONMENT, "MLFLOW_TRACKING_URI"):
-                if name in before:
-                    os.environ[name] = before[name]
-                else:
-                    os.environ.pop(name, None)
-
-    def _store_error(self, error: Exception, doing: str) -> StoreError:
-        # The message may hold the address with its password, or a whole page of HTML.
-        words = " ".join(scrub(str(error), self._secret_uri).split())
-        where = f"{self._uri}, {doing}"
-        for pattern, what, remedy in _KINDS_OF_FAILURE:
-            if re.search(pattern, words, re.IGNORECASE):
-                return StoreError(what, where=where, problems=(f"{words:.300}",), remedy=remedy)
-        return StoreError(f"the server cannot be read ({words:.300})", where=where, remedy=_TRY_AGAIN)
 
 
 def _details(data: Any, known: dict[str, str]) -> RunDetails:  # noqa: ANN401 - MLflow's RunData

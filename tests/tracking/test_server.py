@@ -7,30 +7,46 @@ import json
 import os
 import re
 import threading
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ckpt_migrate.errors import StoreError
-from ckpt_migrate.tracking import open_stores
+from ckpt_migrate.tracking import client_calls, open_stores
 from ckpt_migrate.tracking.server import ServerStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from email.message import Message
     from pathlib import Path
 
 Reply = tuple[int, str, str]
 
 
 @contextmanager
-def http_server(reply: Callable[[str, dict[str, Any]], Reply | None]) -> Iterator[str]:
-    """Serve `reply(path, body)` on 127.0.0.1; None drops the connection. Yields the address."""
+def http_server(
+    reply: Callable[[str, dict[str, Any]], Reply | None],
+    look: Callable[[Message], object] = bool,
+    *,
+    pause_s: float = 0,
+    missing: int = 0,
+) -> Iterator[str]:
+    """Serve `reply(path, body)` on 127.0.0.1; None drops the connection. Yields the address.
+
+    Args:
+        reply: Status, content type and text.
+        look: Is given the headers of every request.
+        pause_s: Wait before each byte.
+        missing: How many bytes the connection drops before the end.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def handle_any(self) -> None:
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size) or b"{}")
+            look(self.headers)
             answer = reply(self.path, body)
             if answer is None:
                 self.close_connection = True
@@ -43,7 +59,10 @@ def http_server(reply: Callable[[str, dict[str, Any]], Reply | None]) -> Iterato
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                for start in range(0, len(data) - missing, 1 if pause_s else len(data)):
+                    self.wfile.write(data[start : start + 1 if pause_s else len(data) - missing])
+                    time.sleep(pause_s)
+                self.close_connection = self.close_connection or bool(missing)
 
         do_GET = handle_any  # noqa: N815 - the name that http.server calls
         do_POST = handle_any  # noqa: N815 - same
@@ -210,6 +229,40 @@ def runs_page(number: int, token: str) -> Reply:
     return 200, "application/json", json.dumps(answer)
 
 
+@pytest.mark.parametrize("profile", [None, "team"])
+def test_databricks_is_read_with_the_users_token_which_stays_secret(
+    profile: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against what speaks its part of the interface: MLflow's own, with a token."""
+    quick(monkeypatch)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    tokens, is_refused = set(), threading.Event()
+
+    def reply(path: str, body: dict[str, Any]) -> Reply:
+        if is_refused.is_set():
+            return 403, "application/json", '{"error_code": "PERMISSION_DENIED", "message": "dapi-t0ken has ended"}'
+        if "experiments/search" in path:
+            return experiments_page()
+        return runs_page(2, "") if "page_token" in body else runs_page(1, "more")
+
+    with http_server(reply, lambda headers: tokens.add(headers["Authorization"])) as address:
+        if profile is None:
+            monkeypatch.setenv("DATABRICKS_HOST", address)
+            monkeypatch.setenv("DATABRICKS_TOKEN", "dapi-t0ken")
+        else:
+            (tmp_path / "settings").write_text(f"[{profile}]\nhost = {address}\ntoken = dapi-t0ken\n", "utf-8")
+            monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "settings"))
+        uri = "databricks" if profile is None else f"databricks://{profile}"
+        store = open_stores([uri])
+        assert [run.run_id[-1] for run in store.runs()] == ["1", "2"]
+        assert store.uri == uri
+        assert tokens - {None} == {"Bearer dapi-t0ken"}  # newer clients first look around without it
+        is_refused.set()
+        error = failure(uri)
+        assert "refuses access" in error.what
+        assert "t0ken" not in str(error)
+
+
 @pytest.mark.parametrize("uri", ["databricks", "databricks://no-such-profile"])
 def test_databricks_without_a_profile_says_what_to_set(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -231,7 +284,51 @@ def test_a_connection_that_drops_half_way_never_gives_a_part_as_all(monkeypatch:
         assert failure(address).what == "the server cannot be reached"
 
 
-def test_an_error_that_passes_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_breaks_off_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    quick(monkeypatch)
+    with http_server(lambda *_: experiments_page(), missing=10) as address:
+        assert failure(address).what == "the server cannot be reached"
+
+
+def test_an_answer_that_trickles_in_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every byte comes in time; the whole never does."""
+    quick(monkeypatch)
+    monkeypatch.setattr(client_calls, "_LONGEST_CALL", 1)
+    start = time.monotonic()
+    with http_server(lambda *_: experiments_page(), pause_s=0.1) as address:
+        assert failure(address).what == "the server does not answer in time"
+        assert time.monotonic() - start < 8
+
+
+def test_histories_are_asked_for_several_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of a request is waiting; a server that answers each only when four are there shows that they overlap."""
+    quick(monkeypatch)
+    four = threading.Barrier(4, timeout=20)
+    metrics = [{"key": f"m{number}", "value": number, "timestamp": 1, "step": 0} for number in range(8)]
+
+    def reply(path: str, _: dict[str, Any]) -> Reply:
+        if "experiments/search" in path:
+            return experiments_page()
+        if "runs/search" in path:
+            answer = json.loads(runs_page(1, "")[2])
+            answer["runs"][0]["data"] = {"metrics": metrics}
+            return 200, "application/json", json.dumps(answer)
+        four.wait()
+        key = re.search(r"metric_key=(m\d)", path)
+        assert key is not None
+        mine = [metric for metric in metrics if metric["key"] == key[1]]
+        return 200, "application/json", json.dumps({"metrics": mine})
+
+    with http_server(reply) as address:
+        store = open_stores([address])
+        found = store.metric_histories(store.runs()[0].run_id)
+    assert {key: [point.value for point in points] for key, points in found.items()} == {
+        f"m{number}": [float(number)] for number in range(8)
+    }
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_error_that_passes_is_retried(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "0")
     asked: list[str] = []
 
@@ -240,7 +337,7 @@ def test_an_error_that_passes_is_retried(monkeypatch: pytest.MonkeyPatch) -> Non
             return experiments_page()
         asked.append(str(body.get("page_token")))
         if len(asked) == 2:
-            return 503, "text/plain", "a moment"
+            return status, "text/plain", "a moment"
         return runs_page(len(asked), "more" if len(asked) == 1 else "")
 
     with http_server(reply) as address:
