@@ -7,7 +7,7 @@ SEEDS ?= 20
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-oldest lint eval bench crash clean
+.PHONY: demo test test-browser test-oldest lint eval bench crash clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,11 @@ demo: $(VENV)/.installed
 
 test: lint
 	$(BIN)/python -m pytest -n 2
+
+# The report in a real browser: a Chromium must be on the path, or named by CHROMIUM.
+test-browser: $(VENV)/.installed-dev
+	$(BIN)/python $(PIP_INSTALL) --editable '.[test,browser]'
+	$(BIN)/python -m pytest tests/report -rs
 
 # The same with the oldest versions that pyproject.toml allows (MLflow 2.9; needs Python 3.10 or 3.11).
 test-oldest: $(OLDEST)/.installed

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.planning import Planned
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.report.records import Page
     from ckpt_migrate.review.doubts import Doubt
     from ckpt_migrate.rollback import RollbackResult
     from ckpt_migrate.scan.walk import ScanResult
@@ -52,6 +53,14 @@ class Verified:
 
     verification: Verification
     warnings: tuple[StoreWarning, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page and the text of its file."""
+
+    page: Page
+    text: str
 
 
 def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
@@ -243,6 +252,38 @@ def apply_loaded(
     return apply_plan(
         plan, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
     )
+
+
+def report(path: StrPath, *, output: StrPath | None = None, overwrite: bool = False) -> Report:
+    """Make a page of a plan, or of what became of one: a single file of HTML that needs no network.
+
+    Args:
+        path: A plan, or the log of an apply.
+        output: Where the page goes; None writes nothing.
+        overwrite: Whether `output` may replace a file that is no report.
+
+    Raises:
+        PlanError: The plan is damaged, or edited beyond what may be edited.
+        JournalError: The log is damaged beyond use.
+        RecipeError: The plan's recipe is gone.
+        ReportError: `output` cannot be written, or would replace another file.
+    """
+    from ckpt_migrate.journal.log_file import SUFFIX
+    from ckpt_migrate.plan.read import load_plan
+    from ckpt_migrate.report.file import save
+    from ckpt_migrate.report.html import render
+    from ckpt_migrate.report.log_page import log_page
+    from ckpt_migrate.report.plan_page import plan_page
+
+    if os.fspath(path).endswith(SUFFIX):
+        page = log_page(os.fspath(path))
+    else:
+        loaded, recipe = load_plan(os.fspath(path), load_recipe)
+        page = plan_page(loaded, recipe, doubts(loaded, recipe))
+    text = render(page)
+    if output is not None:
+        save(os.fspath(output), text, overwrite=overwrite)
+    return Report(page, text)
 
 
 def rollback(

@@ -66,6 +66,10 @@ class PlanError(UsageError):
     """A plan file is damaged, of another version, or edited beyond what a person may edit."""
 
 
+class ReportError(UsageError):
+    """A report cannot be written, or would replace a file that is none."""
+
+
 class StoreError(CkptMigrateError):
     """An MLflow store cannot be opened or read to its end."""
 

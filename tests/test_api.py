@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from project import Project
 
 VERBS = [
-    "scan", "evidence", "plan", "read", "load", "doubts", "apply", "apply_loaded", "rollback", "find_log",
+    "scan", "evidence", "plan", "read", "load", "doubts", "report", "apply", "apply_loaded", "rollback", "find_log",
     "logs", "verify", "find",
 ]  # fmt: skip
 

@@ -9,9 +9,9 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.cli.table import summary_line
 from ckpt_migrate.errors import EXIT_FAILED
 from ckpt_migrate.plan.records import Action
+from ckpt_migrate.plan.words import summary_line
 
 if TYPE_CHECKING:
     from ckpt_migrate.apply.carry_out import ApplyResult

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
-from ckpt_migrate.cli.table import choice_words
 from ckpt_migrate.errors import CkptMigrateError
 from ckpt_migrate.plan.fields import entry_record, link_data
+from ckpt_migrate.plan.words import choice_words
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
 

@@ -9,10 +9,10 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.cli.table import clock_words, summary_line
 from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
+from ckpt_migrate.plan.words import clock_words, summary_line
 
 if TYPE_CHECKING:
     from ckpt_migrate.planning import Planned

@@ -10,10 +10,10 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import print_rows
-from ckpt_migrate.cli.table import SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action
+from ckpt_migrate.plan.words import SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

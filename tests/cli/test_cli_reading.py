@@ -9,9 +9,9 @@ import pytest
 import yaml
 from project import PHASE2
 
-from ckpt_migrate.cli.table import SYMBOLS, clock_words
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.plan.records import Clock
+from ckpt_migrate.plan.words import SYMBOLS, clock_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,97 @@
+"""The page of a plan."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from ckpt_migrate.plan.records import Action
+from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line
+from ckpt_migrate.report.records import Case, Change, Line, Page, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ckpt_migrate.plan.records import Candidate, Entry, Plan
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.review.doubts import Doubt
+
+
+def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
+    """Return what the page of a plan shows.
+
+    Args:
+        plan: As read.
+        recipe: The plan's recipe, which tells the stamps in names.
+        doubts: What speaks against a person's choices.
+    """
+    doubted: dict[str, list[str]] = {}
+    for doubt in doubts:
+        doubted.setdefault(doubt.checkpoint, []).append(doubt.what)
+    facts = (
+        ("Plan", plan.path or "(not in a file)"),
+        ("Made", f"{plan.created} by {plan.tool}, recipe {plan.migration}"),
+        ("Checkpoints", ", ".join(plan.roots)),
+        ("Runs", ", ".join(plan.tracking_uri)),
+        ("Clock", clock_words(plan.clock)),
+        ("In short", summary_line(plan)),
+    )
+    return Page(
+        title=f"Migration plan {os.path.basename(plan.path)}".rstrip(),
+        facts=facts,
+        zone=plan.clock.timezone,
+        rows=tuple(_row(entry, recipe, tuple(doubted.get(entry.checkpoint, ()))) for entry in plan.entries),
+        runs=plan.runs,
+        starts=run_starts(plan),
+        changes=_changes(plan),
+        command=f"ckpt-migrate apply {shlex.quote(plan.path)} --dry-run" if plan.path else "",
+    )
+
+
+def run_starts(plan: Plan) -> Mapping[str, str]:
+    """Return when the plan's runs began, in the zone of the stamps, ISO 8601 without a zone."""
+    zone = timezone.utc if plan.clock.timezone is None else ZoneInfo(plan.clock.timezone)
+    starts = {}
+    for run_id, run in plan.runs.items():
+        if run.start is not None:
+            at = datetime.fromisoformat(run.start.replace("Z", "+00:00")).astimezone(zone)
+            starts[run_id] = at.replace(tzinfo=None).isoformat()
+    return starts
+
+
+def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
+    name = entry.checkpoint.rpartition("/")[2]
+    parsed = recipe.target.parse(name) or recipe.legacy.parse(name)
+    target = None if entry.target is None else entry.target.rpartition("/")[2]
+    proposal = entry.proposal
+    other = proposal if proposal is not None and proposal.run_id not in {None, entry.run_id} else None
+    return Row(
+        path=entry.checkpoint,
+        found=found_words(entry),
+        action=entry.action.value,
+        stamp=None if parsed is None else parsed.local_time.isoformat(),
+        new_name=target if entry.action is Action.RENAME else None,
+        case=None if entry.run_id is None else _case(entry.run_id, entry.confidence, entry.evidence),
+        reason=choice_words(entry) or entry.reason or "",
+        candidates=tuple(_candidate(one) for one in entry.candidates if one.run_id != entry.run_id),
+        proposal=None if other is None else _case(other.run_id or "", other.confidence, other.evidence),
+        doubts=doubts,
+    )
+
+
+def _candidate(candidate: Candidate) -> Case:
+    return _case(candidate.run_id, candidate.confidence, candidate.evidence)
+
+
+def _case(run_id: str, confidence: float | None, evidence: Sequence[str]) -> Case:
+    return Case(run_id, confidence, tuple(Line.of(text) for text in evidence))
+
+
+def _changes(plan: Plan) -> tuple[Change, ...]:
+    targets = {entry.checkpoint: entry.target or "" for entry in plan.entries}
+    return tuple(
+        Change(link.path, link.text, link.checkpoint, targets[link.checkpoint]) for link in plan.dangling_links()
+    )

@@ -1,0 +1,143 @@
+"""A report says what the plan or the log says, in one file, and writes over nothing but reports."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import html
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ckpt_migrate import api
+from ckpt_migrate.errors import EXIT_DONE, EXIT_USAGE, ReportError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cli.conftest import Ended
+    from project import Project
+
+    Call = Callable[..., Ended]
+
+
+def data_of(text: str) -> Any:
+    """Return what the script of a page is given."""
+    match = re.search(r'id="data">([^<]*)</script>', text)
+    assert match is not None
+    return json.loads(gzip.decompress(base64.b64decode(match[1])))
+
+
+@pytest.fixture
+def plan(project: Project) -> str:
+    """The project's plan."""
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml")
+    assert project.root.is_dir()
+    return "plan.yaml"
+
+
+def test_every_entry_is_on_the_page_with_its_case(project: Project, plan: str) -> None:
+    made, entries = api.report(plan), api.read(plan).entries
+    data = data_of(made.text)
+    assert [row["path"] for row in data["rows"]] == [entry.checkpoint for entry in entries]
+    own = project.training(0)
+    (row,) = [row for row in data["rows"] if own.legacy in row["path"]]
+    assert (row["found"], row["action"], row["name"]) == ("matched", "rename", own.target)
+    run_id, confidence, evidence = row["case"]
+    assert (run_id, confidence) == (own.run_id, pytest.approx(1, abs=1e-3))
+    assert [family for _, family, _ in evidence][-2:] != []
+    assert {"reference", "prior"} <= {family for _, family, _ in evidence}
+    assert data["runs"][own.run_id]["start"] == f"{own.start:%Y-%m-%dT%H:%M:}26"  # in the zone of the stamps
+    assert row["stamp"] == f"{own.start:%Y-%m-%dT%H:%M:%S}"
+    assert [change["path"] for change in data["changes"]] == ["checkpoints/phase2/latest"]
+    assert data["command"] == "ckpt-migrate apply plan.yaml --dry-run"
+
+
+def test_a_persons_choice_is_on_the_page_as_theirs(project: Project, plan: str) -> None:
+    own, other = project.training(0), project.training(1)
+    path = project.folder / plan
+    path.write_text(path.read_text("utf-8").replace(f"run_id: {own.run_id}\n", f"run_id: {other.run_id}\n"), "utf-8")
+    (row,) = [row for row in data_of(api.report(plan).text)["rows"] if own.legacy in row["path"]]
+    assert (row["found"], row["case"][:2], row["case"][2]) == ("by hand", [other.run_id, None], [])
+    assert row["proposal"][0] == own.run_id
+    assert any("the run starts" in doubt for doubt in row["doubts"])
+
+
+def test_after_an_apply_and_after_its_rollback_the_page_tells_what_became_of_each(project: Project, plan: str) -> None:
+    log = api.apply(plan).log
+    assert log is not None
+    after = data_of(api.report(log).text)
+    assert [row["outcome"] for row in after["rows"]].count("renamed") == 3
+    assert [row["outcome"] for row in after["rows"]].count("manifests written") == 1
+    assert [row["outcome"] for row in after["rows"]].count("left alone") == 3
+    (row,) = [row for row in after["rows"] if project.training(0).legacy in row["path"]]
+    assert row["case"][2], "the case is still told: the plan is there as it was applied"
+    (project.root / project.training(1).target).rename(project.folder / "away")
+    assert "gone: neither name is there" in [row["outcome"] for row in data_of(api.report(log).text)["rows"]]
+    (project.folder / "away").rename(project.root / project.training(1).target)
+    api.rollback(log)
+    page = api.report(log)
+    assert ("State", "rolled back") in page.page.facts
+    assert [row["outcome"] for row in data_of(page.text)["rows"]].count("put back") == 3
+    assert data_of(page.text)["command"] == ""
+
+
+def test_a_log_whose_plan_is_gone_still_tells_its_names(project: Project, plan: str) -> None:
+    log = api.apply(plan).log
+    assert log is not None
+    (project.folder / plan).write_text("gone", encoding="utf-8")
+    data = data_of(api.report(log).text)
+    assert sorted((row["action"], row["outcome"]) for row in data["rows"]) == [
+        *[("rename", "renamed")] * 3,
+        ("repair", "manifests written"),
+    ]
+
+
+def test_what_could_become_markup_is_text(project: Project) -> None:
+    nasty = "</script><script>alert(1)</script>&<b>"
+    project.add_run(project.training(0), name=nasty, params={"a": nasty})
+    folder = project.folder / "<img src=x onerror=alert(1)>"
+    project.root.parent.rename(folder)
+    api.plan(folder.name, tracking_uri="mlruns", output="plan.yaml")
+    text = api.report("plan.yaml").text
+    before, _, after = text.partition('id="data">')
+    outside = before + after.partition("</script>")[2]
+    assert "<img" not in outside.partition("<script>")[0]
+    assert html.escape(folder.name) in outside
+    assert "alert(1)" not in outside.replace(html.escape(folder.name), "")
+    assert nasty in json.dumps(data_of(text), ensure_ascii=False)
+
+
+def test_a_page_is_the_same_for_the_same_plan(project: Project, plan: str) -> None:
+    assert project.root.is_dir()
+    assert api.report(plan).text == api.report(plan).text
+
+
+def test_nothing_but_a_report_is_written_over(ckpt: Call, project: Project, plan: str) -> None:
+    page = project.folder / "report.html"
+    for _ in range(2):  # a report may be made anew
+        ended = ckpt("report", plan)
+        assert ended.code == EXIT_DONE
+        assert "7 directories are in report.html (" in ended.out
+    ended = ckpt("report", plan, "-o", plan)
+    assert (ended.code, "plan.yaml: is there, and is no report" in ended.err) == (EXIT_USAGE, True)
+    with pytest.raises(ReportError, match="cannot be written"):
+        api.report(plan, output=project.folder / "no" / "such" / "page.html")
+    page.write_text("mine", encoding="utf-8")
+    assert ckpt("report", plan).code == EXIT_USAGE
+    assert page.read_text(encoding="utf-8") == "mine"
+    data = ckpt("report", plan, "--overwrite", "--format", "json").data
+    assert data == {"path": "report.html", "source": plan, "bytes": page.stat().st_size, "directories": 7}
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff", b"{}\n"])
+def test_what_is_neither_plan_nor_log_is_refused(ckpt: Call, tmp_path: Path, content: bytes) -> None:
+    for name in ("x.yaml", "x.jsonl"):
+        (tmp_path / name).write_bytes(content)
+        ended = ckpt("report", tmp_path / name, "-o", tmp_path / "page.html")
+        assert ended.code in {1, EXIT_USAGE}
+        assert ended.err.startswith(f"Error: {tmp_path / name}")
+    assert not (tmp_path / "page.html").exists()
