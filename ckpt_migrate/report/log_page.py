@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import CkptMigrateError
-from ckpt_migrate.journal.history import LogState, load
+from ckpt_migrate.journal.fold import load
+from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.plan.read import load_plan
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.report.plan_page import plan_page
