@@ -55,9 +55,7 @@ def test_every_verb_is_typed_and_documented(verb: str) -> None:
 
 
 def test_the_list_of_verbs_is_whole() -> None:
-    functions = {value for value in vars(api).values() if inspect.isfunction(value)}
-    own = {function.__name__ for function in functions if function.__module__ == api.__name__}
-    assert {name for name in own if not name.startswith("_")} == set(VERBS)
+    assert {name for name in api.__all__ if inspect.isfunction(getattr(api, name))} == set(VERBS)
 
 
 def test_roots_and_files_may_be_texts_paths_or_lists_of_them(project: Project) -> None:

@@ -1,0 +1,143 @@
+"""The verbs that look at directories, stores and logs, and write nothing."""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.api.arguments import folder_of, paths, roots_of
+from ckpt_migrate.progress import SILENT
+from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ckpt_migrate.api.arguments import Roots, StrPath
+    from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.find import Found
+    from ckpt_migrate.journal.logs import LogSummary
+    from ckpt_migrate.progress import Progress
+    from ckpt_migrate.scan.walk import ScanResult
+    from ckpt_migrate.tracking.records import StoreWarning
+    from ckpt_migrate.verify import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """A verification and what was malformed in the stores."""
+
+    verification: Verification
+    warnings: tuple[StoreWarning, ...]
+
+
+def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
+    """Find the checkpoint directories below the roots; needs no store and writes nothing.
+
+    Args:
+        roots: Directories that hold checkpoint directories, or lie above them.
+        migration: A shipped recipe's name, or the path of a recipe.
+        progress: Watches the walk.
+
+    Raises:
+        RootError: A root is no directory that can be listed.
+        RecipeError: There is no such recipe, or it is wrong.
+    """
+    from ckpt_migrate.scan.walk import scan_roots
+
+    return scan_roots(roots_of(roots), load_recipe(os.fspath(migration)), progress=progress)
+
+
+def evidence(
+    found: ScanResult, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT
+) -> dict[str, Evidence]:
+    """Return what readers find in each directory and loose file of a scan, by path; needs no store, writes nothing.
+
+    Args:
+        found: What `scan` returned.
+        migration: The recipe that it was scanned by.
+        progress: Watches the reading.
+
+    Raises:
+        RecipeError: There is no such recipe, or it is wrong.
+    """
+    from ckpt_migrate.evidence import read_all
+
+    return read_all(found.checkpoints, load_recipe(os.fspath(migration)), progress=progress)
+
+
+def logs(root: StrPath = ".") -> tuple[LogSummary, ...]:
+    """Return the logs of all applies at or below a folder, oldest first, with the state that each is in.
+
+    Raises:
+        RootError: There is no such folder.
+    """
+    from ckpt_migrate.journal.logs import find_logs, state_directories
+
+    found = {log.path: log for state in state_directories(folder_of(root)) for log in find_logs(os.path.dirname(state))}
+    return tuple(found[path] for path in sorted(found, key=lambda path: (os.path.basename(path), path)))
+
+
+def verify(
+    roots: Roots,
+    *,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
+    progress: Progress = SILENT,
+) -> Verified:
+    """Hold every directory below the roots against the store, and every manifest against both; writes nothing.
+
+    Raises:
+        RootError: A root is no directory that can be listed.
+        RecipeError: There is no such recipe, or it is wrong.
+        StoreError: No store was found, or one could not be read to its end.
+    """
+    from ckpt_migrate.scan.walk import scan_roots
+    from ckpt_migrate.stores import open_named
+    from ckpt_migrate.verify import verify as hold_against
+
+    recipe = load_recipe(os.fspath(migration))
+    _, store = open_named(paths(tracking_uri))
+    with closing(store):
+        found = scan_roots(roots_of(roots), recipe, progress=progress)
+        return Verified(hold_against(found, store, recipe), tuple(store.warnings))
+
+
+def find(
+    queries: str | Sequence[str],
+    roots: Roots,
+    *,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
+    progress: Progress = SILENT,
+    on_problem: Callable[[str], None] = lambda _: None,
+) -> tuple[Found, ...]:
+    """Look up ids and names, old or new, of directories and runs; the logs of the roots tell old names.
+
+    Args:
+        queries: Run ids, uuids, directory names or paths, run names; six digits of an id are enough.
+        roots: As for `scan`.
+        tracking_uri: As for `plan`.
+        migration: As for `scan`.
+        progress: Watches the walk.
+        on_problem: Told of each directory and log that could not be read, in which something may be hidden.
+
+    Raises:
+        RootError: A root is no directory that can be listed.
+        RecipeError: There is no such recipe, or it is wrong.
+        StoreError: No store was found, or one could not be read to its end.
+    """
+    from ckpt_migrate.find import find as look_up
+    from ckpt_migrate.find import renamings
+    from ckpt_migrate.scan.walk import scan_roots
+    from ckpt_migrate.stores import open_named
+
+    recipe = load_recipe(os.fspath(migration))
+    _, store = open_named(paths(tracking_uri))
+    with closing(store):
+        found = scan_roots(roots_of(roots), recipe, progress=progress)
+        for path, what in found.problems:
+            on_problem(f"{path}: {what}")
+        wanted = (queries,) if isinstance(queries, str) else queries
+        return look_up(wanted, found.checkpoints, store.runs(), renamings(found.roots, on_problem))

@@ -1,0 +1,161 @@
+"""The verbs about plans: made, read, doubted, shown as a page."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.api.arguments import paths, roots_of
+from ckpt_migrate.errors import PlanError
+from ckpt_migrate.progress import SILENT
+from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
+
+if TYPE_CHECKING:
+    from ckpt_migrate.api.arguments import Roots, StrPath
+    from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.planning import Planned
+    from ckpt_migrate.progress import Progress
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.report.records import Page
+    from ckpt_migrate.review.doubts import Doubt
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A page and the text of its file."""
+
+    page: Page
+    text: str
+
+
+def plan(
+    roots: Roots,
+    *,
+    tracking_uri: Roots = (),
+    migration: StrPath = DEFAULT_RECIPE,
+    timezone: str | None = None,
+    output: StrPath | None = None,
+    overwrite: bool = False,
+    with_linked: bool = False,
+    with_audit: bool = False,
+    progress: Progress = SILENT,
+) -> Planned:
+    """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
+
+    Args:
+        roots: As for `scan`.
+        tracking_uri: One or several stores; empty means MLFLOW_TRACKING_URI, else mlflow.db or mlruns in the
+            current directory.
+        migration: A shipped recipe's name, or the path of a recipe.
+        timezone: An IANA zone for the stamps, instead of the one inferred.
+        output: The plan's file; relative paths in the plan start from its folder. None writes nothing.
+        overwrite: Whether `output` may replace a plan that a person has edited, or a file that is no plan.
+        with_linked: Whether directories that need nothing get an entry.
+        with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
+        progress: Watches the loops.
+
+    Raises:
+        RootError: A root is no directory that can be listed.
+        RecipeError: There is no such recipe, or it is wrong.
+        PlanError: `output` cannot be written, or would replace what must not be lost.
+        StoreError: No store was found, or one could not be read to its end.
+        UsageError: An unknown time zone or URI scheme.
+        AuditError: The audit attached a directory to a run that cannot be its run; nothing was written.
+    """
+    from ckpt_migrate.planning import make_plan
+
+    return make_plan(
+        roots_of(roots),
+        tracking_uris=paths(tracking_uri),
+        migration=os.fspath(migration),
+        timezone=timezone,
+        output="" if output is None else os.fspath(output),
+        overwrite=overwrite,
+        with_linked=with_linked,
+        with_audit=with_audit,
+        progress=progress,
+    )
+
+
+def read(path: StrPath) -> Plan:
+    """Read a plan for looking at it, a person's edits taken over; no store is asked.
+
+    Raises:
+        PlanError: The plan is damaged, or edited beyond what may be edited.
+        RecipeError: Its recipe is gone.
+    """
+    from ckpt_migrate.plan.read import load_plan
+
+    return load_plan(os.fspath(path), load_recipe)[0]
+
+
+def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
+    """Read a plan that a person may have edited, and the recipe that it was made by.
+
+    Args:
+        path: The plan file.
+        tracking_uri: Where runs are looked up that a person wrote in and the planner had not listed; empty means
+            the plan's own store.
+
+    Raises:
+        PlanError: The plan is damaged, stale, edited beyond what may be edited, or names a run that no store has.
+        RecipeError: Its recipe is gone.
+        StoreError: A run has to be looked up and the store cannot be read.
+    """
+    from ckpt_migrate.plan.read import load_plan
+    from ckpt_migrate.stores import look_up_runs
+
+    loaded, recipe = load_plan(os.fspath(path), load_recipe)
+    if loaded.recipe_digest != recipe.digest:
+        what = f"stale: its recipe {recipe.source} is not as it was when this was planned"
+        raise PlanError(what, where=loaded.path, remedy="Plan again.")
+    return look_up_runs(loaded, recipe, paths(tracking_uri)), recipe
+
+
+def doubts(plan: Plan, recipe: Recipe | None = None, *, progress: Progress = SILENT) -> tuple[Doubt, ...]:
+    """Return what speaks against the renames that a person chose in a plan; reads those directories, writes nothing.
+
+    Args:
+        plan: What `load` returned, or `read`, which does not know runs that the planner had not listed.
+        recipe: The plan's recipe, as `load` returns it.
+        progress: Watches the reading.
+
+    Raises:
+        RecipeError: The plan's recipe is gone.
+    """
+    from ckpt_migrate.review.doubts import find_doubts
+
+    return find_doubts(plan, load_recipe(plan.migration) if recipe is None else recipe, progress=progress)
+
+
+def report(path: StrPath, *, output: StrPath | None = None, overwrite: bool = False) -> Report:
+    """Make a page of a plan, or of what became of one: a single file of HTML that needs no network.
+
+    Args:
+        path: A plan, or the log of an apply.
+        output: Where the page goes; None writes nothing.
+        overwrite: Whether `output` may replace a file that is no report.
+
+    Raises:
+        PlanError: The plan is damaged, or edited beyond what may be edited.
+        JournalError: The log is damaged beyond use.
+        RecipeError: The plan's recipe is gone.
+        ReportError: `output` cannot be written, or would replace another file.
+    """
+    from ckpt_migrate.journal.log_file import SUFFIX
+    from ckpt_migrate.plan.read import load_plan
+    from ckpt_migrate.report.file import save
+    from ckpt_migrate.report.html import render
+    from ckpt_migrate.report.log_page import log_page
+    from ckpt_migrate.report.plan_page import plan_page
+
+    if os.fspath(path).endswith(SUFFIX):
+        page = log_page(os.fspath(path))
+    else:
+        loaded, recipe = load_plan(os.fspath(path), load_recipe)
+        page = plan_page(loaded, recipe, doubts(loaded, recipe))
+    text = render(page)
+    if output is not None:
+        save(os.fspath(output), text, overwrite=overwrite)
+    return Report(page, text)
