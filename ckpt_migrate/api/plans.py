@@ -50,7 +50,7 @@ def plan(
         migration: A shipped recipe's name, or the path of a recipe.
         timezone: An IANA zone for the stamps, instead of the one inferred.
         output: The plan's file; relative paths in the plan start from its folder. None writes nothing.
-        overwrite: Whether `output` may replace a plan that a person has edited, or a file that is no plan.
+        overwrite: Whether `output` may replace a plan that a person has edited; what is no plan never is.
         with_linked: Whether directories that need nothing get an entry.
         with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
         progress: Watches the loops.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import PlanError
 from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.logs import find_logs, state_directories
+from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES
 from ckpt_migrate.plan.seal import is_untouched
 from ckpt_migrate.plan.write import HEADER
 from ckpt_migrate.storage import replace_file
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _BEGINNING = HEADER.partition("\n")[0].encode()
+_BEGINNING_BYTES = 1 << 16
+_KEYS = tuple(re.compile(rb"^[\"']?" + key + rb"[\"']?\s*:", re.MULTILINE) for key in (b"version", b"entries", b"seal"))
 _OTHER = "name another file with -o"
 
 
@@ -26,7 +30,7 @@ def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> 
     Args:
         path: Where the plan will go.
         roots: The roots that it will be of: a plan whose apply was cut short there is needed to go on with it.
-        overwrite: Whether a file that holds more than a plan as it was written may be replaced.
+        overwrite: Whether a plan that a person has edited may be replaced; what is no plan never is.
 
     Raises:
         PlanError: There is no such folder, it cannot be written to, or something is there that would be lost.
@@ -40,24 +44,40 @@ def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> 
         raise PlanError(what, where=path, remedy=f"{_OTHER.capitalize()}.")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise PlanError(f"no permission to write in {folder}", where=path, remedy=f"{_OTHER.capitalize()}.")
-    if overwrite or not os.path.lexists(target):
+    if not os.path.lexists(target):
         return
     try:
-        with open(target, "rb") as file:
-            data = file.read()
+        data = _read_plan(target)
     except OSError as error:
         raise PlanError(
             f"is there, and cannot be read ({error.strerror})", where=path, remedy=f"{_OTHER.capitalize()}."
         ) from error
-    if data and not is_untouched(data):
-        is_plan = data.startswith(_BEGINNING)
-        what = "was edited since it was planned" if is_plan else "is there, and is no plan that this tool wrote"
+    if data is None:
+        what = "is there, and is no plan that this tool wrote"
+        raise PlanError(what, where=path, remedy=f"{_OTHER.capitalize()}; only a plan is ever replaced.")
+    if data and not overwrite and not is_untouched(data):
         remedy = f"{_OTHER.capitalize()}, or give --overwrite to replace it; what was edited is lost then."
-        raise PlanError(what, where=path, remedy=remedy)
+        raise PlanError("was edited since it was planned", where=path, remedy=remedy)
     log = _log_that_needs(hashlib.sha256(data).hexdigest(), roots)
     if log is not None:
         what = f"its apply was cut short and cannot go on without it (log {log})"
         raise PlanError(what, where=path, remedy=f"Apply it again or roll it back first, or {_OTHER}.")
+
+
+def _read_plan(path: str) -> bytes | None:
+    """Return the bytes of a plan, edited or not, or of an empty file; None when it is something else.
+
+    The comment on top may be gone, and the keys in another order: other YAML tools write a plan so.
+    """
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > LARGEST_PLAN_BYTES:
+            return None
+        data = file.read(_BEGINNING_BYTES)
+        if b"\0" in data:  # weights, a database
+            return None
+        data += file.read()
+    is_plan = not data or data.startswith(_BEGINNING) or all(key.search(data) for key in _KEYS)
+    return data if is_plan else None
 
 
 def _log_that_needs(digest: str, roots: Iterable[str]) -> str | None:

@@ -13,7 +13,7 @@ from ckpt_migrate.errors import PlanError
 from ckpt_migrate.plan.fields import SUMMARIES, sealed_top
 from ckpt_migrate.plan.read_entry import EntryReader
 from ckpt_migrate.plan.read_run import read_run
-from ckpt_migrate.plan.records import PLAN_VERSION, Action, Clock, Entry, Link, Plan
+from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES, PLAN_VERSION, Action, Clock, Entry, Link, Plan
 from ckpt_migrate.plan.seal import broken
 from ckpt_migrate.strict_yaml import Field, Problems, compose
 
@@ -27,7 +27,6 @@ _TOP = ("version", "tool", "created", "migration", "recipe_digest", "tracking_ur
 _CLOCK = ("source", "directories", "is_decisive")
 _CLOCK_OPTIONAL = ("timezone", "same_as", "offset_s", "spread_s", "margin_nats")
 _CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
-_LARGEST_PLAN_BYTES = 1 << 30
 _REMEDY = "Only `action` and, with action: rename, `run_id` may be edited. Mend the lines named, or plan again."
 
 
@@ -64,7 +63,7 @@ def _read_bytes(path: str) -> bytes:
     try:
         if not os.path.isfile(path) and os.path.exists(path):
             raise PlanError("is no file", where=path, remedy=remedy)
-        if os.path.getsize(path) > _LARGEST_PLAN_BYTES:
+        if os.path.getsize(path) > LARGEST_PLAN_BYTES:
             raise PlanError("the file is far too large for a plan", where=path, remedy=remedy)
         with open(path, "rb") as file:
             return file.read()

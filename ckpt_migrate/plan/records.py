@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PLAN_VERSION = 1
+LARGEST_PLAN_BYTES = 1 << 30
 
 
 class Status(str, Enum):

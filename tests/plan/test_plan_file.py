@@ -19,10 +19,10 @@ TEXT = render_plan(small_plan())
 as_user = pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
 
 
-def refusal(path: Path) -> str:
+def refusal(path: Path, *, overwrite: bool = False) -> str:
     """Return why a place is refused."""
     with pytest.raises(PlanError) as caught:
-        check_place(str(path), [])
+        check_place(str(path), [], overwrite=overwrite)
     assert caught.value.exit_code == EXIT_USAGE
     assert "-o" in (caught.value.remedy or "")
     return caught.value.what
@@ -42,8 +42,7 @@ def test_a_new_file_and_an_unedited_plan_and_an_empty_file_may_be_written(tmp_pa
         (TEXT.replace("action: skip", "action: rename"), "was edited since it was planned"),
         (TEXT + "# my note\n", "was edited since it was planned"),
         (TEXT[:-10], "was edited since it was planned"),
-        ("print('train')\n", "is there, and is no plan that this tool wrote"),
-        ("\n", "is there, and is no plan that this tool wrote"),
+        ("".join(line for line in TEXT.splitlines(keepends=True) if line[0] != "#"), "was edited since it was planned"),
     ],
 )
 def test_what_a_person_wrote_is_not_written_over_unless_they_say_so(tmp_path: Path, content: str, what: str) -> None:
@@ -53,9 +52,26 @@ def test_what_a_person_wrote_is_not_written_over_unless_they_say_so(tmp_path: Pa
     check_place(str(path), [], overwrite=True)
 
 
-def test_bytes_that_are_no_text_are_not_written_over(tmp_path: Path) -> None:
-    (tmp_path / "model.pt").write_bytes(bytes(range(256)))
-    assert refusal(tmp_path / "model.pt") == "is there, and is no plan that this tool wrote"
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"print('train')\n",
+        b"\n",
+        bytes(range(256)),
+        TEXT.encode() + b"\0",
+        b"version: 1\nentries: []\n",
+        b"entries of no plan\nseal\nversion\n",
+    ],
+)
+def test_what_is_no_plan_is_never_written_over(tmp_path: Path, content: bytes) -> None:
+    """Not even when asked to: weights and databases lie in the same folders, and one wrong -o would end them."""
+    path = tmp_path / "model.pt"
+    path.write_bytes(content)
+    for overwrite in (False, True):
+        assert refusal(path, overwrite=overwrite) == "is there, and is no plan that this tool wrote"
+    path.write_bytes(b"")
+    os.truncate(path, 200_000_000_000)
+    assert refusal(path, overwrite=True) == "is there, and is no plan that this tool wrote"
 
 
 def test_a_folder_that_is_missing_or_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
