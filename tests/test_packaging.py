@@ -83,10 +83,10 @@ def test_the_wheel_names_a_command_that_is_there(wheel: Path, tmp_path: Path) ->
     """Unpacked anywhere, the wheel finds its recipe inside itself, and its command answers."""
     shutil.unpack_archive(wheel, tmp_path, format="zip")
     (entry_points,) = tmp_path.glob("*.dist-info/entry_points.txt")
-    assert "ckpt-migrate = ckpt_migrate.cli:main" in entry_points.read_text(encoding="utf-8")
+    assert "ckpt-migrate = ckpt_migrate.__main__:main" in entry_points.read_text(encoding="utf-8")
     script = (
         "import sys; from ckpt_migrate.recipe import load_recipe; print(load_recipe().source);"
-        "from ckpt_migrate.cli import main; sys.argv = ['ckpt-migrate', '--help']; main()"
+        "from ckpt_migrate.__main__ import main; sys.argv = ['ckpt-migrate', '--help']; main()"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run(

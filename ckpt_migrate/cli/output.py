@@ -22,7 +22,7 @@ from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
@@ -167,17 +167,24 @@ def size(count: int) -> str:
 
 
 class _Bars:
-    """Progress bars on a terminal."""
+    """Progress bars on a terminal, drawn by tqdm."""
+
+    def __init__(self, bar: Callable[..., Any]) -> None:
+        self._bar = bar
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterable[T]:
-        from tqdm import tqdm
-
-        return tqdm(items, desc=label, total=total, file=sys.stderr, leave=False, delay=0.5, dynamic_ncols=True)
+        return self._bar(items, desc=label, total=total, file=sys.stderr, leave=False, delay=0.5, dynamic_ncols=True)  # type: ignore[no-any-return] # tqdm has no types
 
 
 def bars() -> Progress:
     """Return progress bars when standard error is a terminal, and silence otherwise."""
-    return _Bars() if is_terminal(sys.stderr) else SILENT
+    if not is_terminal(sys.stderr):
+        return SILENT
+    try:
+        from tqdm import tqdm
+    except ImportError:  # the environment lost it; bars are no reason to fail
+        return SILENT
+    return _Bars(tqdm)
 
 
 def is_terminal(stream: TextIO | None) -> bool:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckpt_migrate import __version__
-from ckpt_migrate.cli import COMMANDS
+from ckpt_migrate.cli import COMMANDS, output
 from ckpt_migrate.errors import EXIT_DONE, EXIT_FAILED, EXIT_UNDECIDED, EXIT_USAGE
+from ckpt_migrate.progress import SILENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -245,3 +246,37 @@ def test_the_list_of_commands_takes_little_longer_than_click_itself() -> None:
 
     bare = user_s("-c", "import click")
     assert user_s("-m", "ckpt_migrate", "--help") < TIMES_CLICK * bare + 0.03
+
+
+@pytest.mark.parametrize(("module", "line"), [("click", "Interrupted.\n"), ("ckpt_migrate.api", "Stopped; ")])
+def test_a_ctrl_c_while_the_command_is_still_imported_is_no_traceback(tmp_path: Path, module: str, line: str) -> None:
+    """Whoever mistypes a command stops it at once, and then most of its time goes into imports."""
+    code = (
+        "import sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Finder())\n"
+        "from ckpt_migrate.__main__ import main\n"
+        "sys.argv = ['ckpt-migrate', 'scan', '.']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == EXIT_FAILED
+    assert done.stderr.lstrip().startswith(line)
+    assert "Traceback" not in done.stderr
+
+
+def test_without_tqdm_there_are_no_bars_and_all_else_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment that lost it is no reason to refuse an undo."""
+    monkeypatch.setattr(output, "is_terminal", lambda _: True)
+    assert output.bars() is not SILENT
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    assert output.bars() is SILENT
