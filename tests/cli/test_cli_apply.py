@@ -315,6 +315,59 @@ def test_rollback_restores_what_it_can_and_says_what_it_cannot(ckpt: Call, proje
     assert ckpt("rollback", "latest", "--yes").code == EXIT_DONE
 
 
+def test_latest_never_means_an_older_one(ckpt: Call, project: Project, plan: Path) -> None:
+    """The newest log cannot be read: it is named, and nothing is undone by the one before it."""
+    log = ckpt("apply", plan, "--yes", "--format", "json").data["log"]
+    newest = project.root / ".ckpt-migrate" / "99990101T000000Z-00000000.jsonl"
+    for make in (lambda: newest.write_bytes(b"no log\n"), lambda: os.mkfifo(newest)):
+        make()
+        before = project.snapshot()
+        ended = ckpt("rollback", "latest", "--yes")
+        assert ended.code == EXIT_FAILED
+        assert f"Error: {newest}: the newest log cannot be used: " in ended.err
+        assert "An older log is rolled back only when it is named" in ended.err
+        assert project.snapshot() == before
+        assert ckpt("log").code == EXIT_UNDECIDED
+        newest.unlink()
+    assert ckpt("rollback", "latest", "--yes").out.count(log) == 0
+
+
+def test_latest_says_what_is_still_in_force(ckpt: Call, plan: Path) -> None:
+    """The newest apply is undone, the one before it is not: whoever asks again is told, with the command."""
+    plan.write_text(plan.read_text().replace("\n  action: rename", "\n  action: skip", 1))
+    older = ckpt("apply", plan, "--yes", "--format", "json").data["log"]
+    assert ckpt("plan", "checkpoints/phase2", *STORE, "-o", "second.yaml").code == EXIT_UNDECIDED
+    assert ckpt("apply", "second.yaml", "--yes").code == EXIT_DONE
+    assert ckpt("rollback", "latest", "--yes").code == EXIT_DONE
+    for again in (ckpt("rollback", "latest", "--yes"), ckpt("rollback", "latest", "--dry-run")):
+        assert again.code == EXIT_UNDECIDED
+        assert f"Still in force (finished); to undo it, name it:\n  ckpt-migrate rollback {older}" in again.out
+    assert ckpt("rollback", "latest", "--dry-run", "--format", "json").data["in_force"] == [older]
+    assert ckpt("rollback", older, "--yes").code == EXIT_DONE
+    assert ckpt("rollback", "latest", "--yes").code == EXIT_DONE
+
+
+def test_a_log_that_was_emptied_is_never_said_to_be_undone(ckpt: Call, project: Project, plan: Path) -> None:
+    log = ckpt("apply", plan, "--yes", "--format", "json").data["log"]
+    os.truncate(log, 0)
+    listed = ckpt("log")
+    assert (listed.code, "incomplete log" in listed.out) == (EXIT_UNDECIDED, True)
+    assert "0 records are left of" in listed.err
+    ended = ckpt("rollback", "latest", "--yes")
+    assert ended.code == EXIT_FAILED
+    assert "nothing that is left of it says what was changed" in ended.err
+    found = ckpt("find", project.training(0).uid, "--root", "checkpoints", *STORE)
+    assert "renames recorded there are not known" in found.err
+
+
+def test_a_root_that_was_moved_is_said_to_be_gone(ckpt: Call, project: Project, plan: Path) -> None:
+    project.root.rename(project.folder / "elsewhere")
+    ended = ckpt("apply", plan, "--yes")
+    assert ended.code == EXIT_UNDECIDED
+    assert f"{project.root}: the root is not there any more; it was moved, deleted or not mounted" in ended.err
+    assert ".ckpt-migrate" not in ended.err
+
+
 def test_the_log_lists_what_was_done_and_how_it_stands(ckpt: Call, project: Project, plan: Path) -> None:
     assert ckpt("log").out == "No apply has been logged here.\n"
     log = ckpt("apply", plan, "--yes", "--format", "json").data["log"]

@@ -291,6 +291,12 @@ def _worlds(draw: st.DrawFn) -> list[dict[str, object]]:
     )
 
 
+def test_a_time_beyond_every_calendar_is_shown_all_the_same() -> None:
+    """Some file systems keep times that no year of four digits holds; a dry run shows them."""
+    shown = SetTimes(None, "/x", 400_000_000_000 * 1_000_000_000).step().describe()
+    assert shown == "keep time of /x (400,000,000,000 s after 1970)"
+
+
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(worlds=_worlds(), data=st.data())
 def test_apply_and_rollback_are_the_identity(

@@ -18,8 +18,8 @@ from trees.crash import IMPORT_FROM, make_world
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError, ExecutionError, LockedError, PlanAppliedError
-from ckpt_migrate.executor import groups
-from ckpt_migrate.journal.logs import find_logs
+from ckpt_migrate.executor import batches, groups
+from ckpt_migrate.journal.logs import find_logs, latest_log
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -317,6 +317,72 @@ def test_a_rollback_does_not_run_into_an_apply(small: Tree, recipe: Recipe, monk
     apply_plan(small.plan(), recipe)
     assert len(refused) == 1
     assert f"process {os.getpid()}" in refused[0].what
+
+
+@pytest.mark.parametrize("lost", ["lock", "log"])
+def test_an_apply_that_loses_its_lock_or_log_stops_at_the_next_group(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Somebody tidies up `.ckpt-migrate` meanwhile: no group is begun that nobody could undo."""
+    monkeypatch.setattr(batches, "GROUP_SIZE", 1)
+    state = small.root / ".ckpt-migrate"
+    real = storage.sync_file
+
+    def tidy(path: str) -> None:
+        for file in state.glob("lock" if lost == "lock" else "*.jsonl"):
+            file.rename(small.folder / "tidied")
+        real(path)
+
+    before = small.snapshot()
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "sync_file", tidy)
+        with pytest.raises(ExecutionError, match=f"the {lost} was removed or replaced") as caught:
+            apply_plan(small.plan(), recipe)
+    assert "1 of them renames" in str(caught.value)
+    (small.folder / "tidied").rename(state / ("lock" if lost == "lock" else os.path.basename(str(caught.value.where))))
+    os.utime(small.folder, ns=(0, int(str(before["."][5]))))  # type: ignore[index] # a tuple, see trees
+    assert apply_plan(small.plan(), recipe).was_continued
+    assert roll_back(latest_log(str(small.root))).is_complete
+    assert small.snapshot() == before
+
+
+@pytest.mark.parametrize("ending", ["continue", "rollback"])
+def test_a_disk_that_is_full_in_the_middle_of_a_record_can_be_ended_either_way(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    """Each writing to the log in turn gets half of its bytes onto the disk, and the record of the stop follows."""
+    before = small.snapshot()
+    real = storage.append
+    at = 0
+    while True:
+        at += 1
+        calls = 0
+
+        def full(handle: int, data: bytes, at: int = at) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                real(handle, data[: len(data) // 2])
+                raise OSError(errno.ENOSPC, "No space left on device")
+            real(handle, data)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "append", full)
+            try:
+                apply_plan(small.plan(), recipe)
+            except ExecutionError as error:
+                assert "No space left" in str(error)  # noqa: PT017 - it does not come for good
+            else:
+                break
+        (log,) = find_logs(str(small.root))
+        assert log.damage == ()
+        if ending == "continue":
+            assert apply_plan(small.plan(), recipe).renamed == 3
+        assert roll_back(latest_log(str(small.root))).is_complete
+        assert small.snapshot() == before, at
+        for each in find_logs(str(small.root)):  # two when not even the first record was whole
+            os.unlink(each.path)
+    assert at > 4
 
 
 def test_in_a_thread_no_signal_handler_is_needed(small: Tree, recipe: Recipe) -> None:

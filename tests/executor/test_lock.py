@@ -127,6 +127,25 @@ def test_a_wait_ends_at_its_time(roots: list[str]) -> None:
         assert 0.2 <= time.monotonic() - start_s < 2
 
 
+@pytest.mark.usefixtures("kind")
+def test_a_lock_whose_file_is_removed_is_missed(roots: list[str]) -> None:
+    """Its holder is told before the next group; whoever comes then makes a file of his own, and keeps it."""
+    folder = os.path.join(roots[0], ".ckpt-migrate")
+    with lock.hold(roots) as held:
+        held.check()
+        for name in os.listdir(folder):
+            os.unlink(os.path.join(folder, name))
+        with pytest.raises(OSError, match="removed or replaced while it was held"):
+            held.check()
+
+
+def test_removing_the_file_of_a_lock_lets_nobody_in(roots: list[str]) -> None:
+    with lock.hold(roots):
+        os.unlink(os.path.join(roots[0], ".ckpt-migrate", "lock"))
+        with pytest.raises(LockedError), lock.hold(roots):
+            pass
+
+
 def test_a_holder_record_that_cannot_be_read_is_no_error(roots: list[str]) -> None:
     path = os.path.join(roots[0], ".ckpt-migrate", "lock")
     with lock.hold(roots[:1]):
