@@ -12,6 +12,7 @@ from ckpt_migrate.audit import Audit, audit
 from ckpt_migrate.evidence.reading import read_all
 from ckpt_migrate.matching.clock import zone_function
 from ckpt_migrate.matching.link import link
+from ckpt_migrate.plan.answers import NO_ANSWERS, read_answers
 from ckpt_migrate.plan.build import PlanInput, build_plan
 from ckpt_migrate.plan.file import check_place, save
 from ckpt_migrate.plan.write import render_plan
@@ -63,6 +64,7 @@ def make_plan(
     overwrite: bool,
     with_linked: bool,
     with_audit: bool,
+    keep: str,
     progress: Progress,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
@@ -70,17 +72,22 @@ def make_plan(
     What can be refused at once is refused before the long work begins.
     """
     recipe = load_recipe(migration)
+    answers = read_answers(keep, load_recipe) if keep else NO_ANSWERS
     if output:
-        check_place(output, roots, overwrite=overwrite)
+        check_place(output, roots, overwrite=overwrite or _is_same_file(output, keep))
     if timezone is not None:
         zone_function(timezone, 0.0, 0.0)
     folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
     uris, store = open_named(tracking_uris)
     with closing(store):
         found = scan_roots(roots, recipe, progress=progress)
+        answers = answers.hold_against(found.checkpoints, {run.run_id for run in store.runs()})
+        chosen = {path: entry.run_id for path, entry in answers.chosen.items() if entry.run_id is not None}
         readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
         evidence = read_all(readable, recipe, progress=progress)
-        matching = link(found.checkpoints, evidence, store, recipe, timezone=timezone, progress=progress)
+        matching = link(
+            found.checkpoints, evidence, store, recipe, timezone=timezone, answers=chosen, progress=progress
+        )
         audited = audit(matching, evidence, store, recipe, timezone=timezone) if with_audit else None
         if audited is not None:
             audited.check()
@@ -94,13 +101,19 @@ def make_plan(
             folder=folder,
             now_utc_s=time.time(),
             with_linked=with_linked,
+            answers=answers,
         )
         plan = build_plan(given, store)
         run_total, warnings = len(store.runs()), tuple(store.warnings)
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    return Planned(plan, text, matching.expected_wrong, warnings, matching.warnings, found.problems, run_total, audited)
+    notes = (*matching.warnings, *answers.lost)
+    return Planned(plan, text, matching.expected_wrong, warnings, notes, found.problems, run_total, audited)
+
+
+def _is_same_file(path: str, other: str) -> bool:
+    return bool(other) and os.path.exists(path) and os.path.samefile(path, other)
 
 
 def _only_absolute(roots: Sequence[str]) -> frozenset[str]:

@@ -39,6 +39,7 @@ def plan(
     overwrite: bool = False,
     with_linked: bool = False,
     with_audit: bool = False,
+    keep: StrPath | None = None,
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -53,12 +54,13 @@ def plan(
         overwrite: Whether `output` may replace a plan that a person has edited; what is no plan never is.
         with_linked: Whether directories that need nothing get an entry.
         with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
+        keep: An earlier plan whose answers by a person are taken over as certain.
         progress: Watches the loops.
 
     Raises:
         RootError: A root is no directory that can be listed.
         RecipeError: There is no such recipe, or it is wrong.
-        PlanError: `output` cannot be written, or would replace what must not be lost.
+        PlanError: `output` cannot be written, or would replace what must not be lost; or `keep` cannot be read.
         StoreError: No store was found, or one could not be read to its end.
         UsageError: An unknown time zone or URI scheme.
         AuditError: The audit attached a directory to a run that cannot be its run; nothing was written.
@@ -74,6 +76,7 @@ def plan(
         overwrite=overwrite,
         with_linked=with_linked,
         with_audit=with_audit,
+        keep="" if keep is None else os.fspath(keep),
         progress=progress,
     )
 

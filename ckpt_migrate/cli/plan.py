@@ -29,6 +29,7 @@ MOST_WARNINGS = 10
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
+@click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
 @options.output_format
 def command(
     *,
@@ -41,6 +42,7 @@ def command(
     overwrite: bool,
     with_linked: bool,
     with_audit: bool,
+    keep: str | None,
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
@@ -59,6 +61,7 @@ def command(
         overwrite=overwrite,
         with_linked=with_linked,
         with_audit=with_audit,
+        keep=keep,
         progress=output.bars(),
     )
     plan = planned.plan
@@ -71,7 +74,8 @@ def command(
         _say_what_was_planned(planned, path)
     undecided = {Status.AMBIGUOUS, Status.UNMATCHED, Status.BUSY, Status.UNREADABLE}
     open_ones = any(
-        e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP) for e in plan.entries
+        e.proposal is None and (e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP))
+        for e in plan.entries
     )
     return EXIT_UNDECIDED if open_ones or planned.problems else 0
 

@@ -20,7 +20,7 @@ from ckpt_migrate.matching.model import World
 from ckpt_migrate.matching.mtimes import EndHabit, copied_note, learn_ends, newest_own_files
 from ckpt_migrate.matching.params import key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
-from ckpt_migrate.matching.references import find_references
+from ckpt_migrate.matching.references import Reference, find_references
 from ckpt_migrate.matching.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.sight import ignored_keys, see
 from ckpt_migrate.matching.stamps import FURTHER_CHECKPOINT, NAME_STAMP_SHARES, learn_name_shares, name_difference
@@ -64,6 +64,7 @@ def link(
     recipe: Recipe,
     *,
     timezone: str | None = None,
+    answers: Mapping[str, str] | None = None,
     progress: Progress = SILENT,
 ) -> Matching:
     """Say of each checkpoint directory which run made it, and how sure that is.
@@ -76,6 +77,7 @@ def link(
         store: The runs.
         recipe: Which keys are references, which are ignored.
         timezone: An IANA zone that overrides the inferred one.
+        answers: Run ids that a person gave, by checkpoint path; certain, and without a verdict.
         progress: Watches the loop over checkpoints.
 
     Raises:
@@ -85,9 +87,11 @@ def link(
     runs = {run.run_id: run for run in sorted(store.runs(), key=lambda run: run.run_id)}
     unreadable = [c for c in checkpoints if c.state is State.UNREADABLE]
     eligible = sorted((c for c in checkpoints if c.state in {State.LEGACY, State.TARGET}), key=lambda c: c.path)
-    linked = [c for c in eligible if c.uid in runs]
-    open_ones = [c for c in eligible if c.uid not in runs and c.name is not None]
+    answered = {c.path: answers[c.path] for c in eligible if answers is not None and c.path in answers}
+    linked = [c for c in eligible if c.uid in runs and c.path not in answered]
+    open_ones = [c for c in eligible if c.uid not in runs and c.path not in answered and c.name is not None]
     references = find_references(open_ones, evidence, store, runs.keys(), recipe)
+    references |= {path: (Reference(run_id, "a person", run_id),) for path, run_id in answered.items()}
     newest = newest_own_files(eligible, recipe)
     starts = sorted(run.start_utc_ms / 1000 for run in runs.values() if run.start_utc_ms is not None)
     whole, clocks, warnings = fit_clocks(find_stamps(eligible, references, newest, runs), starts, timezone)
@@ -95,7 +99,7 @@ def link(
     seen = see(open_ones, evidence, references, clocks=clocks, newest_s=newest, recipe=recipe)
     window = launch_window(clocks.values())
     seen, world = _world(seen, runs, details, recipe, starts_s=starts, window_s=window)
-    owned = Counter(c.uid for c in linked)
+    owned = Counter([*(c.uid for c in linked), *answered.values()])
     cases, world = _first_cases(open_ones, seen, runs, world, progress)
     cases, world = _count_kinds(cases, world, owned)
     histories = Histories(store)

@@ -12,6 +12,7 @@ from ckpt_migrate import __version__
 from ckpt_migrate.manifest import check
 from ckpt_migrate.matching.compare import KeyPatterns
 from ckpt_migrate.matching.explain import line
+from ckpt_migrate.plan.answers import NO_ANSWERS, Answers, leave_alone, moved
 from ckpt_migrate.plan.links import find_links
 from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
 from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S
@@ -42,6 +43,7 @@ class PlanInput:
         folder: Absolute folder of the plan; relative paths start from it.
         now_utc_s: The time of planning, UTC seconds since 1970.
         with_linked: Whether directories that need nothing get an entry, too.
+        answers: What a person decided before, by the paths of checkpoints of the scan.
     """
 
     scan: ScanResult
@@ -53,6 +55,7 @@ class PlanInput:
     folder: str
     now_utc_s: float
     with_linked: bool = False
+    answers: Answers = NO_ANSWERS
 
 
 def build_plan(given: PlanInput, store: RunStore) -> Plan:
@@ -62,17 +65,19 @@ def build_plan(given: PlanInput, store: RunStore) -> Plan:
         StoreError: The store could not be read.
     """
     runs = {run.run_id: run for run in store.runs()}
-    facts = run_facts(_named_runs(given.matching.verdicts), runs, store, given.recipe)
+    answered = [_answered(one, given) for one in given.scan.checkpoints if one.path in given.answers.chosen]
+    named = _named_runs(given.matching.verdicts).union(*map(_runs_of, answered))
+    facts = {**given.answers.runs, **run_facts(named, runs, store, given.recipe)}
     entries: list[Entry] = []
     statuses: Counter[str] = Counter()
     actions: Counter[str] = Counter()
-    for verdict in given.matching.verdicts:
-        entry = _entry(verdict, given, facts)
+    found = [_entry(verdict, given, facts) for verdict in given.matching.verdicts]
+    for entry in (*found, *answered):
         statuses[entry.status.value] += 1
         actions[entry.action.value] += 1
         if entry.status is not Status.LINKED or entry.action is not Action.SKIP or given.with_linked:
             entries.append(entry)
-    named = {entry.run_id for entry in entries} | {c.run_id for entry in entries for c in entry.candidates}
+    shown = set().union(*map(_runs_of, entries))
     return Plan(
         created=datetime.fromtimestamp(int(given.now_utc_s), timezone.utc).isoformat().replace("+00:00", "Z"),
         tool=f"ckpt-migrate {__version__}",
@@ -86,11 +91,23 @@ def build_plan(given: PlanInput, store: RunStore) -> Plan:
             "action": {action.value: actions[action.value] for action in Action},
             "directories": dict(sorted(Counter(c.state.value for c in given.scan.checkpoints).items())),
         },
-        runs={run_id: facts[run_id] for run_id in sorted(facts) if run_id in named},
+        runs={run_id: facts[run_id] for run_id in sorted(facts) if run_id in shown},
         entries=tuple(sorted(entries, key=lambda entry: (entry.root, entry.checkpoint))),
         folder=given.folder,
         links=_links(given, {entry.checkpoint for entry in entries}),
     )
+
+
+def _runs_of(entry: Entry) -> set[str]:
+    """Return every run that an entry names, or named before a person edited it."""
+    proposed = None if entry.proposal is None else entry.proposal.run_id
+    return {run_id for run_id in (entry.run_id, proposed, *(c.run_id for c in entry.candidates)) if run_id is not None}
+
+
+def _answered(checkpoint: Checkpoint, given: PlanInput) -> Entry:
+    """Return the entry of an earlier plan that a person edited, with the paths of this one."""
+    entry = given.answers.chosen[checkpoint.path]
+    return moved(entry, checkpoint=_shown(checkpoint.path, given), root=_shown(checkpoint.root, given))
 
 
 def _links(given: PlanInput, listed: Collection[str]) -> tuple[Link, ...]:
@@ -174,7 +191,8 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
         return replace(entry, status=Status.BUSY, reason=reason)
     if run.is_deleted:
         return replace(entry, reason="its run is deleted in MLflow: restore it there, or change the action to rename")
-    return replace(entry, action=Action.RENAME)
+    entry = replace(entry, action=Action.RENAME)
+    return leave_alone(entry) if checkpoint.path in given.answers.left else entry
 
 
 def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, given: PlanInput) -> Entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,14 @@ def entry_record(entry: Entry) -> dict[str, Any]:
             "evidence": list(proposal.evidence),
         },
     }
+
+
+def as_proposed(entry: Entry) -> Entry:
+    """Return an entry as the planner wrote it, before a person edited it; what its seal is taken over."""
+    if entry.proposal is None:
+        return entry
+    fields = ("action", "run_id", "confidence", "evidence", "target")
+    return replace(entry, **{name: getattr(entry.proposal, name) for name in fields})
 
 
 def candidate_data(candidate: Candidate) -> dict[str, Any]:

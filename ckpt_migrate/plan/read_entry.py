@@ -95,7 +95,7 @@ class EntryReader:
             for run_id in run_ids:
                 trial = replace(entry, action=action, run_id=run_id, target=self._target(entry.checkpoint, run_id))
                 if broken(sealed, entry_data(trial)) == ():
-                    return Proposal(action, run_id, entry.confidence, entry.evidence)
+                    return Proposal(action, run_id, entry.confidence, entry.evidence, trial.target)
         return Proposal(entry.action, None, None, ())  # more was edited than may be, and is refused
 
     def _target(self, checkpoint: str, run_id: str | None) -> str | None:

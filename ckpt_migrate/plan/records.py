@@ -80,12 +80,14 @@ class Proposal:
         run_id: The run that it had singled out; None where it had not decided.
         confidence: Its probability (0 to 1) that this was the run; None where it had not decided.
         evidence: Why, strongest first.
+        target: Path after apply; None without a run.
     """
 
     action: Action
     run_id: str | None
     confidence: float | None
     evidence: tuple[str, ...]
+    target: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,15 @@ import re
 import shlex
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate.plan.fields import candidate_data, clock_data, entry_data, link_data, run_data, sealed_top
+from ckpt_migrate.plan.fields import (
+    as_proposed,
+    candidate_data,
+    clock_data,
+    entry_data,
+    link_data,
+    run_data,
+    sealed_top,
+)
 from ckpt_migrate.plan.records import PLAN_VERSION
 from ckpt_migrate.plan.seal import checksum_line, seal
 from ckpt_migrate.scan.inspection import printable
@@ -61,7 +69,8 @@ def render_plan(plan: Plan, name: str = "plan.yaml") -> str:
         f"\n\nseal: {scalar(seal(sealed_top(plan)))}\n# The next line tells whether a person has edited this file.\n"
     )
     text = "".join(parts)
-    return text + checksum_line(text)
+    # A person's answers, kept from an earlier plan, must not be written over like what the planner can find again.
+    return text if any(entry.proposal is not None for entry in plan.entries) else text + checksum_line(text)
 
 
 def _top(plan: Plan) -> Iterator[str]:
@@ -80,12 +89,13 @@ def _top(plan: Plan) -> Iterator[str]:
 
 
 def _entry(entry: Entry) -> Iterator[str]:
-    data = entry_data(entry)
+    sealed = entry_data(as_proposed(entry))
+    data = {**sealed, "action": entry.action.value, "run_id": entry.run_id, "target": entry.target}
     yield from _members({key: data[key] for key in ("checkpoint", "status", "action", "run_id")}, "- ")
     yield from _members({key: data[key] for key in ("target", "confidence") if data[key] is not None}, "  ")
-    if entry.evidence:
+    if data["evidence"]:
         yield "  evidence:"
-        yield from (f"  - {scalar(line)}" for line in entry.evidence)
+        yield from (f"  - {scalar(line)}" for line in data["evidence"])
     if entry.reason is not None:
         yield f"  reason: {flow(entry.reason)}"
     if entry.candidates:
@@ -94,7 +104,7 @@ def _entry(entry: Entry) -> Iterator[str]:
             yield from _candidate(candidate_data(candidate))
     if entry.fingerprint is not None:
         yield f"  fingerprint: {flow(entry.fingerprint)}"
-    yield f"  seal: {scalar(seal(data))}"
+    yield f"  seal: {scalar(seal(sealed))}"
 
 
 def _candidate(data: Mapping[str, Any]) -> Iterator[str]:

@@ -206,7 +206,9 @@ def test_what_the_planner_had_written_is_told_beside_what_a_person_chose() -> No
     plan = accepted(dump(data))
     matched, ambiguous = plan.entries[MATCHED], plan.entries[AMBIGUOUS]
     assert (matched.confidence, matched.evidence) == (None, ())
-    assert matched.proposal == Proposal(Action.RENAME, planned.run_id, planned.confidence, planned.evidence)
+    assert matched.proposal == Proposal(
+        Action.RENAME, planned.run_id, planned.confidence, planned.evidence, planned.target
+    )
     assert (ambiguous.confidence, ambiguous.evidence) == (chosen.confidence, chosen.evidence)
     assert ambiguous.proposal == Proposal(Action.SKIP, None, None, ())
     assert [each for each in plan.entries if each.proposal is not None] == [matched, ambiguous]
