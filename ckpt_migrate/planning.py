@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.audit import Audit, audit
@@ -18,6 +18,11 @@ from ckpt_migrate.plan.file import check_place, save
 from ckpt_migrate.plan.write import render_plan
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import State
+from ckpt_migrate.references.build import SearchInput, build_references
+from ckpt_migrate.references.names import Names
+from ckpt_migrate.references.pickled import mlflow_texts, pickled_paths
+from ckpt_migrate.references.renamings import renamings_of
+from ckpt_migrate.references.walk import check_paths
 from ckpt_migrate.scan.walk import scan_roots
 from ckpt_migrate.stores import open_named, recorded
 
@@ -66,6 +71,7 @@ def make_plan(
     with_audit: bool,
     keep: str,
     progress: Progress,
+    references: Sequence[str] = (),
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
 
@@ -75,6 +81,7 @@ def make_plan(
     answers = read_answers(keep, load_recipe) if keep else NO_ANSWERS
     if output:
         check_place(output, roots, overwrite=overwrite or _is_same_file(output, keep))
+    check_paths(references)
     if timezone is not None:
         zone_function(timezone, 0.0, 0.0)
     folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
@@ -104,6 +111,19 @@ def make_plan(
             answers=answers,
         )
         plan = build_plan(given, store)
+        if references:
+            search = SearchInput(
+                paths=references,
+                checkpoints=found.checkpoints,
+                renamings=renamings_of(plan, recipe),
+                recipe=recipe,
+                folder=folder,
+                absolute_roots=given.absolute_roots,
+                output=os.path.realpath(output) if output else "",
+            )
+            names = Names(os.path.basename(one.path) for one in search.renamings)
+            elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
+            plan = replace(plan, references=build_references(search, elsewhere, progress=progress))
         run_total, warnings = len(store.runs()), tuple(store.warnings)
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:

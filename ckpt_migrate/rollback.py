@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import ExecutionError, JournalError
 from ckpt_migrate.executor.batches import remaining_groups
 from ckpt_migrate.executor.busy import files_open_for_writing
+from ckpt_migrate.executor.edit_groups import edit_groups
 from ckpt_migrate.executor.identity import TEMPORARY_PREFIX
 from ckpt_migrate.executor.operations import Phase
 from ckpt_migrate.executor.reconcile import Finding, Goal, reconcile
+from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
 from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
@@ -47,6 +49,7 @@ class RollbackResult:
         changed: One line for each that was replaced by something else, or is being written to.
         edited: One line for each manifest that somebody edited since, and for each directory whose modification time
             this user may not set; they stay as they are. Paths are those after the rollback.
+        unedited: Files and links that are as before again, or were so already.
         damage: What could not be read of the log; what was recorded there is not brought back.
         operations: What was done (or would be), in order.
         is_complete: Whether everything is as before the migration.
@@ -64,6 +67,7 @@ class RollbackResult:
     operations: tuple[Step, ...]
     is_complete: bool
     is_dry_run: bool = False
+    unedited: tuple[str, ...] = ()
 
 
 def roll_back(
@@ -109,6 +113,7 @@ class _Rollback:
         self.roots = tuple(root for root in history.roots if os.path.isdir(os.path.join(root, STATE_DIRECTORY)))
         self.folders = state_folders(set(self.roots))
         self.is_done = history.state in {LogState.ROLLED_BACK, LogState.EMPTY}
+        self.edits: list[EditFinding] = []
 
     def check(self) -> None:
         """Refuse when nothing can be done by this log, or other work stands in the way."""
@@ -130,19 +135,47 @@ class _Rollback:
             return []
         items = [self.history.items[item] for item in sorted(self.history.items, reverse=True)]
         tag = f"{TEMPORARY_PREFIX}{self.history.plan_digest[:8]}-{self.history.next_group}"
-        findings = reconcile(self.progress.track(items, label="Checking", total=len(items)), Goal.BEFORE, tag=tag)
+        tracked = self.progress.track(items, label="Checking", total=len(items))
+        findings = reconcile(tracked, Goal.BEFORE, tag=tag, vacated=self._left_links())
         places = [finding.place for finding in findings if finding.place is not None and finding.change is not None]
         writers = files_open_for_writing(places)
         for finding in findings:
             if finding.place in writers:
                 finding.obstacle = f"{finding.place}: a file in it is open for writing ({writers[finding.place]})"
                 finding.change = None
+        self._look_at_edits(findings, tag)
         return findings
+
+    def _left_links(self) -> frozenset[str]:
+        """Return the old names at which a link of ours stands: it goes before its directory comes back."""
+        made = (edit for edit in self.history.edits.values() if edit.before is None and edit.after is not None)
+        return frozenset(
+            edit.path
+            for edit in made
+            if os.path.islink(edit.path) and edit.after is not None and os.readlink(edit.path) == edit.after.link
+        )
+
+    def _look_at_edits(self, findings: Iterable[Finding], tag: str) -> None:
+        blocked = [finding for finding in findings if finding.obstacle is not None]
+        edits = [self.history.edits[number] for number in sorted(self.history.edits, reverse=True)]
+        self.edits = reconcile_edits(
+            edits,
+            Goal.BEFORE,
+            places={finding.logged.item: finding.place for finding in findings if finding.place is not None},
+            kept={os.fsencode(os.path.basename(finding.logged.target)) for finding in blocked},
+            tag=tag,
+        )
 
     def groups(self, findings: Iterable[Finding]) -> Iterator[Group]:
         changes = [finding.change for finding in findings if finding.change is not None]
         tag = f"{TEMPORARY_PREFIX}{self.history.plan_digest[:8]}"
-        groups = remaining_groups(changes, self.history, Phase.ROLLBACK, tag=tag)
+        located = [finding.located for finding in self.edits if finding.located is not None]
+        sweeps = [sweep for finding in self.edits for sweep in finding.sweeps]
+        number = self.history.next_group
+        for group in edit_groups(located, sweeps, number, Phase.ROLLBACK, folders=self.history.folders):
+            yield group
+            number = group.number + 1
+        groups = remaining_groups(changes, self.history, Phase.ROLLBACK, tag=tag, first=number)
         yield from self.progress.track(groups, label="Rolling back")
 
     def execute(self, held: Held) -> RollbackResult:
@@ -184,6 +217,7 @@ class _Rollback:
         occupied = tuple(_line(finding) for finding in blocked if finding.is_occupied)
         changed = tuple(_line(f) for f in blocked if not f.is_missing and not f.is_occupied)
         edited = tuple(line for finding in listed for line in finding.kept(is_done=True)) + losses
+        edited += tuple(finding.obstacle for finding in self.edits if finding.obstacle is not None)
         damage = () if self.history.is_covered else self.history.contents.damage
         free = [finding for finding in listed if finding.obstacle is None]
         return RollbackResult(
@@ -198,6 +232,7 @@ class _Rollback:
             operations=operations,
             is_complete=not (blocked or edited or damage),
             is_dry_run=is_dry_run,
+            unedited=tuple(sorted(finding.path for finding in self.edits if finding.obstacle is None)),
         )
 
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from project import Project
 
 VERBS = [
-    "scan", "evidence", "plan", "read", "load", "doubts", "report", "apply", "apply_loaded", "rollback", "find_log",
-    "logs", "verify", "find",
+    "scan", "evidence", "plan", "read", "load", "doubts", "report", "apply", "apply_loaded", "recheck", "rollback",
+    "find_log", "logs", "verify", "find",
 ]  # fmt: skip
 
 

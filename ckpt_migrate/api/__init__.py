@@ -16,7 +16,7 @@ Paths may be texts or path objects; one root may be given without a list. Every 
 
 from __future__ import annotations
 
-from ckpt_migrate.api.changes import apply, apply_loaded, find_log, rollback
+from ckpt_migrate.api.changes import apply, apply_loaded, find_log, recheck, rollback
 from ckpt_migrate.api.looking import Verified, evidence, find, logs, scan, verify
 from ckpt_migrate.api.plans import Report, doubts, load, plan, read, report
 
@@ -33,6 +33,7 @@ __all__ = [
     "logs",
     "plan",
     "read",
+    "recheck",
     "report",
     "rollback",
     "scan",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.references.recheck import Remaining
     from ckpt_migrate.rollback import RollbackResult
 
 
@@ -75,6 +76,17 @@ def apply_loaded(
     return apply_plan(
         plan, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
     )
+
+
+def recheck(plan: Plan, recipe: Recipe, *, progress: Progress = SILENT) -> tuple[Remaining, ...]:
+    """Search once more where a plan's references were searched, after it was applied, for what still has old names.
+
+    Raises:
+        RootError: A root of the plan is gone.
+    """
+    from ckpt_migrate.references.recheck import recheck as search_again
+
+    return search_again(plan, recipe, progress=progress)
 
 
 def rollback(

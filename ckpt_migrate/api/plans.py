@@ -40,6 +40,7 @@ def plan(
     with_linked: bool = False,
     with_audit: bool = False,
     keep: StrPath | None = None,
+    references: Roots = (),
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -55,6 +56,7 @@ def plan(
         with_linked: Whether directories that need nothing get an entry.
         with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
         keep: An earlier plan whose answers by a person are taken over as certain.
+        references: Files and folders to search for mentions of old names, which the plan then lists.
         progress: Watches the loops.
 
     Raises:
@@ -77,6 +79,7 @@ def plan(
         with_linked=with_linked,
         with_audit=with_audit,
         keep="" if keep is None else os.fspath(keep),
+        references=paths(references),
         progress=progress,
     )
 

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import __version__, manifest, storage
 from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
+from ckpt_migrate.apply.references import ReferenceEdits, places_after
 from ckpt_migrate.apply.task import read_tasks
 from ckpt_migrate.errors import DriftError, ExecutionError
 from ckpt_migrate.executor.batches import batches, make_group, remaining_groups
+from ckpt_migrate.executor.edit_groups import edit_groups
 from ckpt_migrate.executor.filestate import AS_CREATED, FileState
 from ckpt_migrate.executor.identity import TEMPORARY_PREFIX, list_files
 from ckpt_migrate.executor.moves import order_moves
 from ckpt_migrate.executor.operations import Change, Phase, WriteFile
 from ckpt_migrate.executor.reconcile import Goal, reconcile
+from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
 from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
 from ckpt_migrate.journal.log_file import LOG_FORMAT, SUFFIX, Journal
 from ckpt_migrate.journal.logs import commands, guard, log_sizes
@@ -51,6 +54,7 @@ class ApplyResult:
         repaired: Directories whose manifests were repaired, likewise.
         skipped: Entries left alone.
         operations: What was done (or would be), in order.
+        edited: Files and links edited that mentioned old names, and links left at old names, likewise.
         was_continued: Whether an apply that was cut short was carried on.
         is_dry_run: Whether nothing was changed.
     """
@@ -60,6 +64,7 @@ class ApplyResult:
     repaired: int
     skipped: int
     operations: tuple[Step, ...]
+    edited: int = 0
     was_continued: bool = False
     is_dry_run: bool = False
 
@@ -117,6 +122,7 @@ class _Apply:
         self.progress = progress
         self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
         self.tasks = read_tasks(plan, recipe)
+        self.references = ReferenceEdits(plan, recipe, self.tasks)
         self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
         self.inspected: dict[int, Inspected] = {}
         self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
@@ -145,6 +151,9 @@ class _Apply:
         preflight = Preflight(self.recipe, vacated=vacated)
         preflight.check(fresh, self.roots, progress=self.progress)
         problems += preflight.problems
+        known = () if history is None else history.edits
+        problems += self.references.check(known, () if history is None else history.items)
+        problems += (finding.obstacle for finding in self._pending_edits(history, 0) if finding.obstacle)
         self.inspected = preflight.inspected
         if problems:
             raise DriftError(
@@ -171,6 +180,26 @@ class _Apply:
             if changing:
                 yield make_group(number, Phase.APPLY, changing, tag=self.tag)
                 number += 1
+        yield from self._edit_groups(history, number)
+
+    def _edit_groups(self, history: History | None, number: int) -> Iterator[Group]:
+        """Yield the edits of what names the directories: when all of those have their new names."""
+        known = {} if history is None else history.edits
+        folders = {} if history is None else history.folders
+        findings = self._pending_edits(history, number)
+        pending = [finding.located for finding in findings if finding.located is not None]
+        sweeps = [sweep for finding in findings for sweep in finding.sweeps]
+        for group in edit_groups(pending, sweeps, number, Phase.CONTINUE, folders=folders):
+            yield group
+            number = group.number + 1
+        fresh = list(self.references.edits(known, tag=f"{self.tag}-{number}"))
+        now_at = self.references.now_at
+        yield from edit_groups(fresh, (), number, Phase.APPLY, folders=folders, now_at=now_at)
+
+    def _pending_edits(self, history: History | None, number: int) -> list[EditFinding]:
+        pending = () if history is None else [edit for edit in history.edits.values() if not edit.is_applied]
+        tag = f"{self.tag}-{number}"
+        return reconcile_edits(pending, Goal.AFTER, places=places_after(self.tasks), tag=tag)
 
     def execute(self, history: History | None, held: Held) -> ApplyResult:
         """Make the changes, logged."""
@@ -202,7 +231,14 @@ class _Apply:
     ) -> ApplyResult:
         counts = self._counts()
         return ApplyResult(
-            log, counts["rename"], counts["repair"], counts["skip"], operations, was_continued, is_dry_run
+            log=log,
+            renamed=counts["rename"],
+            repaired=counts["repair"],
+            skipped=counts["skip"],
+            operations=operations,
+            edited=self.references.count,
+            was_continued=was_continued,
+            is_dry_run=is_dry_run,
         )
 
     def _counts(self) -> dict[str, int]:
@@ -233,8 +269,13 @@ class _Apply:
         subject = manifest.Subject(task.shown_target, task.name, task.run, self.recipe)
         writes: list[WriteFile] = []
         for position, template in enumerate(self.recipe.manifests):
-            before, content = read_manifest(os.path.join(task.source, template.name))
-            if content is not None and not manifest.find_faults(template, content, subject):
+            before, found_content = read_manifest(os.path.join(task.source, template.name))
+            content = self.references.manifest(task.item, template.name, found_content)
+            if (
+                content is not None
+                and content == found_content
+                and not manifest.find_faults(template, content, subject)
+            ):
                 continue
             data = manifest.compose(template, manifest.render(template, subject, files), content)
             staged = f"{self.tag}-{number}-{task.item}-{position}"

@@ -9,7 +9,8 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.errors import EXIT_FAILED
+from ckpt_migrate.cli.references import remaining_line, say_remaining
+from ckpt_migrate.errors import EXIT_FAILED, EXIT_UNDECIDED
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.plan.words import summary_line
 
@@ -58,12 +59,20 @@ def command(
         progress=output.bars(),
         on_wait=output.say,
     )
+    remaining = () if is_dry_run else api.recheck(plan, recipe, progress=output.bars())
+    say_remaining(remaining)
+    code = 0 if all(each.is_on_purpose for each in remaining) else EXIT_UNDECIDED
     if output_format == "json":
         by_hand = output.choices(plan, doubts)
         output.print_json(
-            {**output.plain(result), "chosen_by_person": by_hand, "dangling_links": output.dangling_links(plan)}
+            {
+                **output.plain(result),
+                "chosen_by_person": by_hand,
+                "dangling_links": output.dangling_links(plan),
+                "remaining_mentions": remaining,
+            }
         )
-        return 0
+        return code
     counts = _counts(result, sum(entry.is_chosen for entry in plan.entries))
     if is_dry_run:
         output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
@@ -72,10 +81,13 @@ def command(
         return 0
     output.echo(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
     if result.log is not None:
+        if plan.references is not None and plan.references.paths:
+            output.echo(remaining_line(remaining))
         output.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
-    return 0
+    return code
 
 
 def _counts(result: ApplyResult, chosen: int) -> str:
     by_hand = f" ({chosen:,} to a run that a person chose)" if chosen else ""
-    return f"{result.renamed:,} renamed{by_hand}, {result.repaired:,} repaired, {result.skipped:,} skipped"
+    edited = f", {result.edited:,} files and links edited" if result.edited else ""
+    return f"{result.renamed:,} renamed{by_hand}, {result.repaired:,} repaired, {result.skipped:,} skipped{edited}"

@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.references import reference_lines, references_data
 from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from ckpt_migrate.planning import Planned
 
 MOST_WARNINGS = 10
+REFERENCES_HELP = (
+    "Search this file or folder for mentions of old names, for apply to edit; may be given several times. "
+    "The roots' checkpoint directories are then searched, too."
+)
 
 
 @click.command("plan", short_help="Match every checkpoint to its run and write the plan.")
@@ -27,6 +32,7 @@ MOST_WARNINGS = 10
 @click.option("--timezone", metavar="IANA", help="The zone of the stamps (Europe/Berlin); else it is inferred.")
 @click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
+@click.option("--references", multiple=True, metavar="PATH", type=click.Path(readable=False), help=REFERENCES_HELP)
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
 @click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
@@ -43,6 +49,7 @@ def command(
     with_linked: bool,
     with_audit: bool,
     keep: str | None,
+    references: tuple[str, ...],
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
@@ -62,6 +69,7 @@ def command(
         with_linked=with_linked,
         with_audit=with_audit,
         keep=keep,
+        references=references,
         progress=output.bars(),
     )
     plan = planned.plan
@@ -94,6 +102,7 @@ def _data(planned: Planned, path: str) -> dict[str, object]:
         "audit": planned.audit,
         "problems": [{"path": where, "what": what} for where, what in planned.problems],
         "dangling_links": output.dangling_links(plan),
+        "references": references_data(plan.references),
     }
 
 
@@ -119,6 +128,7 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
     output.echo(summary_line(plan))
     if plan.summary["action"]["rename"]:
         output.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+    output.echo_lines(() if plan.references is None else reference_lines(plan.references))
     for trial in () if planned.audit is None else planned.audit.trials:
         output.echo(
             f"Audit, {trial.name}: {trial.directories:,} directories, {trial.found_again:,} matched to the same run, "

@@ -73,6 +73,7 @@ def _print(result: RollbackResult) -> None:
     left = (*result.missing, *result.occupied, *result.changed, *result.edited, *result.damage)
     output.echo_lines(f"! {line}" for line in left)
     counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"
+    counts += f"; {len(result.unedited):,} files and links have their old names back" if result.unedited else ""
     shown = shlex.quote(result.log)
     if result.is_dry_run:
         output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")

@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.references import reference_lines
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ckpt_migrate.plan.records import Entry, Plan
+    from ckpt_migrate.references.records import References
     from ckpt_migrate.review.doubts import Doubt
 
+MOST_LINES = 10
 ORDER = "?!*~+-"
 
 
@@ -86,6 +89,19 @@ def _print_table(plan: Plan) -> None:
         output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
     output.echo(clock_words(plan.clock))
     output.echo(summary_line(plan))
+    if plan.references is not None:
+        _print_references(plan.references)
+
+
+def _print_references(references: References) -> None:
+    for file in references.files:
+        output.echo_lines(["", f"{file.action.value} {file.file}" + (f" ({file.note})" if file.note else "")])
+        for line in file.lines[:MOST_LINES]:
+            output.echo_lines([f"  {line.line}: - {line.before}", f"  {line.line}: + {line.after}"])
+        if len(file.lines) > MOST_LINES:
+            output.echo(f"  and {len(file.lines) - MOST_LINES:,} more lines, which the plan lists")
+    output.echo()
+    output.echo_lines(reference_lines(references))
 
 
 def _run_or_reason(entry: Entry) -> str:

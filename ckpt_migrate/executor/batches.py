@@ -58,12 +58,15 @@ def make_group(
     return Group(number, phase, changes, tuple(renames), tuple(times))
 
 
-def remaining_groups(changes: Sequence[Change], history: History, phase: Phase, *, tag: str) -> Iterator[Group]:
+def remaining_groups(
+    changes: Sequence[Change], history: History, phase: Phase, *, tag: str, first: int | None = None
+) -> Iterator[Group]:
     """Yield the groups that bring directories of a log to where they shall be.
 
     The last one puts back the times of holding directories in which a crash left nothing else to do.
+    `first` is the number of the first one, when others go before.
     """
-    number = history.next_group
+    number = history.next_group if first is None else first
     left = dict(history.folders)
     for batch in batches(order_moves(changes)):
         group = make_group(number, phase, batch, tag=tag, folders=left)

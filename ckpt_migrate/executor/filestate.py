@@ -85,11 +85,11 @@ class FileState:
         )
 
 
-def read_state(path: str) -> FileState | None:
+def read_state(path: str, *, limit_bytes: int = LIMIT_BYTES) -> FileState | None:
     """Read a file or link; None when nothing is there.
 
     Raises:
-        OSError: It cannot be read, is neither file nor link, or is larger than `LIMIT_BYTES`.
+        OSError: It cannot be read, is neither file nor link, or is larger than `limit_bytes`.
     """
     try:
         found = os.lstat(path)
@@ -99,16 +99,16 @@ def read_state(path: str) -> FileState | None:
         return _state(found, os.fsencode(os.readlink(path)), (), is_link=True)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "neither a file nor a link", path)
-    if found.st_size > LIMIT_BYTES:
-        raise OSError(errno.EFBIG, f"larger than {LIMIT_BYTES >> 20} MiB, so it is no manifest", path)
-    return _state(found, read_quietly(path), _read_xattrs(path), is_link=False)
+    if found.st_size > limit_bytes:
+        raise _too_large(path, limit_bytes)
+    return _state(found, read_quietly(path, limit_bytes=limit_bytes), _read_xattrs(path), is_link=False)
 
 
-def read_quietly(path: str, *, follow_links: bool = False) -> bytes:
+def read_quietly(path: str, *, follow_links: bool = False, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """Read a small file, leaving even its access time alone where the system lets us.
 
     Raises:
-        OSError: It cannot be read, is no file, or is larger than `LIMIT_BYTES`.
+        OSError: It cannot be read, is no file, or is larger than `limit_bytes`.
     """
     flags = os.O_RDONLY | (_O_QUIET & ~getattr(os, "O_NOFOLLOW", 0) if follow_links else _O_QUIET)
     try:
@@ -118,10 +118,15 @@ def read_quietly(path: str, *, follow_links: bool = False) -> bytes:
     with os.fdopen(handle, "rb") as file:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "no regular file", path)
-        data = file.read(LIMIT_BYTES + 1)
-    if len(data) > LIMIT_BYTES:
-        raise OSError(errno.EFBIG, f"larger than {LIMIT_BYTES >> 20} MiB, so it is no manifest", path)
+        data = file.read(limit_bytes + 1)
+    if len(data) > limit_bytes:
+        raise _too_large(path, limit_bytes)
     return data
+
+
+def _too_large(path: str, limit_bytes: int) -> OSError:
+    what = ", so it is no manifest" if limit_bytes == LIMIT_BYTES else ""
+    return OSError(errno.EFBIG, f"larger than {limit_bytes >> 20} MiB{what}", path)
 
 
 def _state(found: os.stat_result, data: bytes, xattrs: tuple[tuple[str, bytes], ...], *, is_link: bool) -> FileState:

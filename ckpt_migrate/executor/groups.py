@@ -20,6 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
+from ckpt_migrate.executor.edits import EditFile, publish, stage
 from ckpt_migrate.executor.filestate import read_state
 from ckpt_migrate.executor.operations import (
     Group,
@@ -30,6 +31,7 @@ from ckpt_migrate.executor.operations import (
     WriteFile,
 )
 from ckpt_migrate.executor.rights import may_set_times
+from ckpt_migrate.journal.logged_edits import to_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -92,7 +94,7 @@ class Executor:
     def _intents(self, group: Group) -> Iterator[dict[str, Any]]:
         via = {rename.item: rename.source for rename in group.renames}
         # The number of records tells a group that was written whole from one whose writing was cut short.
-        size = len(group.changes) + len(group.folders)
+        size = len(group.changes) + len(group.edits) + len(group.folders)
         yield {"kind": "group", "group": group.number, "phase": group.phase.value, "size": size}
         for change in group.changes:
             aside = via.get(change.item)
@@ -107,6 +109,9 @@ class Executor:
                 "mtime_ns": change.mtime_ns,
                 "files": [_file_record(file, group.phase) for file in change.files],
             }
+        for located in group.edits:
+            record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)
+            yield {**record, "group": group.number}
         for folder in group.folders:
             yield {
                 "kind": "folder",
@@ -125,19 +130,18 @@ class Executor:
         operation: Operation | None = None
         what = ""
         try:
-            for change in group.changes:
-                for operation in change.sweeps:
-                    _sweep(operation)
-                    self.completed.append(operation.step())
+            for operation in (*(sweep for change in group.changes for sweep in change.sweeps), *group.sweeps):
+                _sweep(operation)
+                self.completed.append(operation.step())
             for operation in group.renames:
                 _rename(operation)
                 self.completed.append(operation.step())
-            files = [file for change in group.changes for file in change.files]
+            files: list[WriteFile | EditFile] = [file for change in group.changes for file in change.files]
+            files += [located.edit for located in group.edits]
             for operation in files:
-                if operation.after is not None:
-                    storage.stage_file(operation.staged_path, operation.after)
+                _stage(operation)
             staged = [file.staged_path for file in files if file.after is not None]
-            operation, what = None, "manifests cannot be brought to the disk"
+            operation, what = None, "new files cannot be brought to the disk"
             _at_once(storage.sync_file, staged)
             for operation in files:
                 _publish(operation)
@@ -195,8 +199,17 @@ def _rename(operation: Rename) -> None:
         raise FileExistsError(errno.EEXIST, "another directory has taken its place", operation.source)
 
 
-def _publish(operation: WriteFile) -> None:
-    if operation.before is None:
+def _stage(operation: WriteFile | EditFile) -> None:
+    if isinstance(operation, EditFile):
+        stage(operation)
+    elif operation.after is not None:
+        storage.stage_file(operation.staged_path, operation.after)
+
+
+def _publish(operation: WriteFile | EditFile) -> None:
+    if isinstance(operation, EditFile):
+        publish(operation)
+    elif operation.before is None:
         storage.rename_noreplace(operation.staged_path, operation.path)
     elif operation.after is None:
         _put_aside(operation, operation.staged_path)

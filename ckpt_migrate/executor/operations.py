@@ -13,8 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from ckpt_migrate.executor.edits import EditFile
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.identity import Identity
+    from ckpt_migrate.journal.logged_edits import Located
 
 
 class Phase(str, Enum):
@@ -171,7 +173,7 @@ class Sweep:
         return Step("-", "remove leftover", self.path)
 
 
-Operation: TypeAlias = "Sweep | Rename | WriteFile | SetTimes"
+Operation: TypeAlias = "Sweep | Rename | WriteFile | EditFile | SetTimes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +216,8 @@ class Group:
         changes: What is done, by directory.
         renames: Their renames in a safe order, over temporary names where needed.
         folders: The times to be put back of the directories that hold them.
+        edits: Edits of files outside the manifests.
+        sweeps: What a crash left behind of such edits, removed first.
     """
 
     number: int
@@ -221,13 +225,17 @@ class Group:
     changes: tuple[Change, ...]
     renames: tuple[Rename, ...]
     folders: tuple[SetTimes, ...]
+    edits: tuple[Located, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
 
     def operations(self) -> tuple[Operation, ...]:
         """Return everything that is done, in its order."""
         return (
             *(sweep for change in self.changes for sweep in change.sweeps),
+            *self.sweeps,
             *self.renames,
             *(file for change in self.changes for file in change.files),
+            *(located.edit for located in self.edits),
             *self.times(),
         )
 

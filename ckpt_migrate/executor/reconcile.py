@@ -20,7 +20,7 @@ from ckpt_migrate.executor.operations import Change, Sweep, WriteFile
 from ckpt_migrate.storage import CLAIM_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from ckpt_migrate.journal.history import LoggedFile, LoggedItem
 
@@ -62,8 +62,10 @@ class Finding:
         return [f"{os.path.join(place, name)}: {reason}" for name, reason in self.edited]
 
 
-def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Finding]:
+def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str, vacated: Collection[str] = ()) -> list[Finding]:
     """Compare directories of a log with the disk; `tag` makes temporary names unique.
+
+    What is at the paths `vacated` will have left by the time that the changes are made.
 
     A change whose target is taken by something that does not move away itself becomes an obstacle.
     """
@@ -81,7 +83,7 @@ def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str) -> list[Find
         else:
             taken.add(place)
             findings.append(_find(logged, goal, tag, place, is_copied=is_copied))
-    _block_occupied(findings)
+    _block_occupied(findings, vacated)
     return findings
 
 
@@ -198,7 +200,7 @@ def _is_claim(path: str) -> bool:
     return stat.S_ISDIR(found.st_mode) and stat.S_IMODE(found.st_mode) == CLAIM_MODE
 
 
-def _block_occupied(findings: list[Finding]) -> None:
+def _block_occupied(findings: list[Finding], vacated: Collection[str]) -> None:
     moving = {
         finding.change.source: finding
         for finding in findings
@@ -211,7 +213,7 @@ def _block_occupied(findings: list[Finding]) -> None:
             change = finding.change
             if change is None or change.target in moving or any(s.path == change.target for s in change.sweeps):
                 continue
-            if os.path.lexists(change.target):
+            if change.target not in vacated and os.path.lexists(change.target):
                 finding.obstacle = f"something else is at {change.target}"
                 finding.is_occupied = True
                 finding.change = None

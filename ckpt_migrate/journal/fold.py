@@ -13,6 +13,7 @@ from ckpt_migrate.executor.identity import Identity
 from ckpt_migrate.executor.operations import Phase
 from ckpt_migrate.journal import log_file
 from ckpt_migrate.journal.history import History, LoggedFile, LoggedItem, LogState
+from ckpt_migrate.journal.logged_edits import take_record
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class _Fold:
 
     def take(self, record: dict[str, Any]) -> None:
         kind = record["kind"]
-        if kind in {"intent", "folder"}:
+        if kind in {"intent", "edit", "folder"}:
             self._take_change(record)
             return
         self._close_group()
@@ -97,7 +98,7 @@ class _Fold:
         self._close_group()
         history = self.history
         if self.phase is None:
-            history.state = LogState.UNFINISHED if history.items else LogState.EMPTY
+            history.state = LogState.UNFINISHED if history.items or history.edits else LogState.EMPTY
         elif self.phase is not Phase.ROLLBACK:
             history.state = LogState.UNFINISHED if self.end is None else LogState.FINISHED
         elif self.end is None:
@@ -159,6 +160,8 @@ class _Fold:
         for record in group.records:
             if record["kind"] == "intent":
                 self._take_intent(record, group.phase)
+            elif record["kind"] == "edit":
+                take_record(record, self.history.edits, self._absolute)
             else:
                 self.history.folders.setdefault(self._absolute(record["path"]), record["mtime_ns"])
 
@@ -190,6 +193,12 @@ class _Fold:
         for record in group.records:
             if record["kind"] == "folder":
                 self.history.folders.pop(self._absolute(record["path"]), None)
+                continue
+            if record["kind"] == "edit":
+                edit = self.history.edits.get(record["edit"])
+                if edit is not None:
+                    edit.is_pending = False
+                    edit.is_applied = edit.is_applied or group.phase is not Phase.ROLLBACK
                 continue
             logged = self.history.items.get(record["item"])
             if logged is not None:

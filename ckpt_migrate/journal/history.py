@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.identity import Identity
     from ckpt_migrate.journal.log_file import Contents
+    from ckpt_migrate.journal.logged_edits import LoggedEdit
 
 
 class LogState(str, Enum):
@@ -93,6 +94,7 @@ class History:
         roots: Real paths of the roots in which something is changed, that of the log first.
         counts: How many entries were to be renamed, repaired and skipped.
         items: The directories by entry number.
+        edits: Edits of files outside the manifests, by number.
         folders: Times (ns) of holding directories that a group without a done mark may have changed, by path.
         next_group: Number of the next group.
         state: How the apply stands.
@@ -108,6 +110,7 @@ class History:
     roots: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
     items: dict[int, LoggedItem] = field(default_factory=dict)
+    edits: dict[int, LoggedEdit] = field(default_factory=dict)
     folders: dict[str, int] = field(default_factory=dict)
     next_group: int = 0
     state: LogState = LogState.EMPTY

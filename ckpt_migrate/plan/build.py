@@ -13,9 +13,9 @@ from ckpt_migrate.manifest import check
 from ckpt_migrate.matching.compare import KeyPatterns
 from ckpt_migrate.matching.explain import line
 from ckpt_migrate.plan.answers import NO_ANSWERS, Answers, leave_alone, moved
-from ckpt_migrate.plan.links import find_links
 from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
 from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S
+from ckpt_migrate.references.links import find_links
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Candidate, Clock, Entry, Link, Plan, RunFacts
+    from ckpt_migrate.references.records import LeftAlone, Reference, References
 
 SUMMARIES = ("status", "action", "directories")
 _CLOCK_NUMBERS = ("offset_s", "spread_s", "margin_nats")
@@ -80,6 +81,39 @@ def link_data(link: Link) -> dict[str, str]:
     return {"path": link.path, "text": link.text, "checkpoint": link.checkpoint}
 
 
+def reference_data(reference: Reference) -> dict[str, Any]:
+    """Return a file that mentions old names as the file shows it, absent fields as None; all of it is sealed."""
+    return {
+        "file": reference.file,
+        "action": reference.action.value,
+        "kind": reference.kind.value,
+        "count": len(reference.at),
+        "note": reference.note,
+        "lines": [{"line": each.line, "before": each.before, "after": each.after} for each in reference.lines],
+        "encoding": reference.encoding,
+        "at": list(reference.at),
+        "digest": reference.digest,
+    }
+
+
+def left_data(left: LeftAlone) -> dict[str, Any]:
+    """Return mentions that are left alone as the file shows them."""
+    return {"kind": left.kind.value, "what": left.what, "count": left.count, "where": list(left.where)}
+
+
+def references_top(references: References) -> dict[str, Any]:
+    """Return what the plan's own seal covers of the references, by key."""
+    return {
+        "paths": list(references.paths),
+        "searched": references.searched,
+        "ignored": references.ignored,
+        "leave_links": references.leave_links,
+        "tag_runs": references.tag_runs,
+        "files": [reference.file for reference in references.files],
+        "left": [left_data(left) for left in references.left],
+    }
+
+
 def run_data(run: RunFacts) -> dict[str, Any]:
     """Return a run's facts as the file shows them, without the id, which is their key; all of it is sealed."""
     return {
@@ -112,7 +146,12 @@ def sealed_top(plan: Plan) -> dict[str, object]:
         "links": [link_data(link) for link in plan.links],
         "entries": [entry.checkpoint for entry in plan.entries],
         "runs": sorted(plan.runs),
+        **({} if plan.references is None else _references(plan.references)),
     }
+
+
+def _references(references: References) -> dict[str, object]:
+    return {f"references.{name}": value for name, value in references_top(references).items()}
 
 
 def shown_confidence(confidence: float | None) -> float | None:

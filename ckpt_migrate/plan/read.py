@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import PlanError
 from ckpt_migrate.plan.fields import SUMMARIES, sealed_top
 from ckpt_migrate.plan.read_entry import EntryReader
+from ckpt_migrate.plan.read_references import read_references
 from ckpt_migrate.plan.read_run import read_run
 from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES, PLAN_VERSION, Action, Clock, Entry, Link, Plan
 from ckpt_migrate.plan.seal import broken
@@ -105,7 +106,7 @@ def parse_plan(
         found = "no version" if version is None else f"version {version!r:.20}"
         top.refuse(f"not a plan of this tool: it has {found}, this is a reader of version {PLAN_VERSION}")
         return None
-    keys = top.mapping(required=_TOP, optional=("links",))
+    keys = top.mapping(required=_TOP, optional=("links", "references"))
     if problems.count:
         return None
     recipe = find_recipe(keys["migration"].text())
@@ -127,6 +128,7 @@ def parse_plan(
         digest=digest,
         path=path,
         links=tuple(_link(item) for item in keys["links"].sequence()) if "links" in keys else (),
+        references=read_references(keys["references"]) if "references" in keys else None,
     )
     _check_seal(plan, keys)
     _check_targets(plan, problems)
@@ -143,6 +145,8 @@ def _check_seal(plan: Plan, keys: Mapping[str, Field]) -> None:
         field = keys.get(section, keys["seal"])
         if section in {"entries", "runs", "links"}:
             field.refuse(f"{section} were added, removed or moved; to leave an entry out, set action: skip")
+        elif name == "references.files":
+            field.refuse("files were added, removed or moved; to leave one out, set action: skip")
         else:
             members = field.mapping(optional=None) if member else {}
             members.get(member, field).refuse(f"{member or section} was edited, but belongs to the planner")

@@ -51,8 +51,8 @@ class EntryReader:
         entry = Entry(
             checkpoint=checkpoint,
             root=self._root_of(keys["checkpoint"], checkpoint),
-            status=_choice(keys["status"], Status),
-            action=_choice(keys["action"], Action),
+            status=choice(keys["status"], Status),
+            action=choice(keys["action"], Action),
             run_id=keys["run_id"].text_or_none() if "run_id" in keys else None,
             target=keys["target"].text_or_none() if "target" in keys else None,
             confidence=keys["confidence"].number_or_none() if "confidence" in keys else None,
@@ -146,7 +146,8 @@ def _as_chosen(entry: Entry, proposal: Proposal) -> Entry:
     return replace(entry, confidence=confidence, evidence=evidence, proposal=proposal)
 
 
-def _choice(field: Field, kind: type[Choice]) -> Choice:
+def choice(field: Field, kind: type[Choice]) -> Choice:
+    """Return the member of an enumeration that a field names; anything else is noted."""
     text = field.text()
     for member in kind:
         if member.value == text:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ckpt_migrate.references.records import References
+
 PLAN_VERSION = 1
 LARGEST_PLAN_BYTES = 1 << 30
 
@@ -192,6 +194,7 @@ class Plan:
         digest: SHA-256 of the file's bytes, hexadecimal; empty for a plan that was not read from a file.
         path: Path of the file as the user gave it, for commands to paste; empty likewise.
         links: Symbolic links to directories of entries, sorted by path.
+        references: What mentions old names elsewhere; None unless it was asked for.
     """
 
     created: str
@@ -208,6 +211,7 @@ class Plan:
     digest: str = ""
     path: str = ""
     links: tuple[Link, ...] = ()
+    references: References | None = None
 
     def absolute(self, path: str) -> str:
         """Return a path of this plan as an absolute one, normalised but with links not followed."""
@@ -216,4 +220,7 @@ class Plan:
     def dangling_links(self) -> tuple[Link, ...]:
         """Return the links that lead nowhere once this plan is applied as it stands."""
         renamed = {entry.checkpoint for entry in self.entries if entry.action is Action.RENAME}
+        if self.references is not None:
+            mended = self.references.mended_links(link.path for link in self.links)
+            return tuple(link for link in self.links if link.checkpoint in renamed and link.path not in mended)
         return tuple(link for link in self.links if link.checkpoint in renamed)

@@ -12,7 +12,10 @@ from ckpt_migrate.plan.fields import (
     candidate_data,
     clock_data,
     entry_data,
+    left_data,
     link_data,
+    reference_data,
+    references_top,
     run_data,
     sealed_top,
 )
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ckpt_migrate.plan.records import Entry, Plan, RunFacts
+    from ckpt_migrate.references.records import Reference, References
 
 HEADER = """\
 # A migration plan. Nothing has been changed yet.
@@ -61,6 +65,8 @@ def render_plan(plan: Plan, name: str = "plan.yaml") -> str:
     if plan.links:
         parts.append("\n# Symbolic links that lead nowhere once the directory that they name is renamed.\nlinks:")
         parts += ["\n" + "\n".join(_members(link_data(link), "- ")) for link in plan.links]
+    if plan.references is not None:
+        parts.append("\n" + "\n".join(_references(plan.references)))
     parts.append("\nentries:")
     parts += ["\n" + "\n".join(_entry(entry)) for entry in plan.entries] or [" []"]
     parts.append("\n\n# What the manifests say of each run that is named above.\nruns:")
@@ -112,6 +118,37 @@ def _candidate(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"    confidence: {flow(data['confidence'])}"
     yield f"    evidence:{'' if data['evidence'] else ' []'}"
     yield from (f"    - {scalar(line)}" for line in data["evidence"])
+
+
+def _references(references: References) -> Iterator[str]:
+    data = references_top(references)
+    yield "# What names directories by their old names. In `files` you may set action: edit or skip."
+    yield "references:"
+    yield from (f"  {key}: {flow(data[key])}" for key in data if key not in {"files", "left"})
+    yield f"  files:{'' if references.files else ' []'}"
+    for reference in references.files:
+        yield from _reference(reference)
+    yield f"  left:{'' if references.left else ' []'}"
+    for left in references.left:
+        members = left_data(left)
+        places = members.pop("where")
+        yield from _members(members, "  - ", "    ")
+        yield "    where:"
+        yield from (f"    - {scalar(place)}" for place in places)
+
+
+def _reference(reference: Reference) -> Iterator[str]:
+    data = reference_data(reference)
+    lines = data.pop("lines")
+    first = {key: data[key] for key in ("file", "action", "kind", "count", "note") if data[key] is not None}
+    yield from _members(first, "  - ", "    ")
+    yield f"    lines:{'' if lines else ' []'}"
+    for line in lines:
+        yield f"    - line: {line['line']}"
+        yield f"      before: {quoted(line['before'])}"
+        yield f"      after:  {quoted(line['after'])}"
+    yield from _members({key: data[key] for key in ("encoding", "at", "digest")}, "    ", "    ")
+    yield f"    seal: {scalar(seal(reference_data(reference)))}"
 
 
 def _run(run: RunFacts) -> Iterator[str]:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate.plan.links import find_links
 from ckpt_migrate.recipe import load_recipe
+from ckpt_migrate.references.links import find_links
 from ckpt_migrate.scan.walk import scan_roots
 
 if TYPE_CHECKING:

@@ -1,0 +1,56 @@
+"""References in words: what is edited, what is left alone, what remains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.cli import output
+from ckpt_migrate.plan.fields import left_data, reference_data, references_top
+from ckpt_migrate.references.records import EditAction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.references.recheck import Remaining
+    from ckpt_migrate.references.records import References
+
+MOST_FILES = 20
+
+
+def reference_lines(references: References) -> list[str]:
+    """Return a summary: files to be edited and to be left, then each reason why mentions are left alone."""
+    edited = [file for file in references.files if file.action is EditAction.EDIT]
+    mentions = sum(len(file.at) for file in edited)
+    kept = len(references.files) - len(edited)
+    searched = f"{references.searched:,} files searched, {references.ignored:,} passed over by .gitignore"
+    lines = [
+        f"References: {mentions:,} mentions in {len(edited):,} files to edit, {kept:,} files to skip ({searched})."
+    ]
+    lines += [f"  {file.file}: {file.note}" for file in edited if file.note is not None][:MOST_FILES]
+    lines += [f"  left alone, {left.kind.value}, {left.count:,}: {left.what}" for left in references.left]
+    return lines
+
+
+def references_data(references: References | None) -> dict[str, object] | None:
+    """Return the references for JSON; None when the plan has none."""
+    if references is None:
+        return None
+    files = [reference_data(reference) for reference in references.files]
+    return {**references_top(references), "files": files, "left": [left_data(left) for left in references.left]}
+
+
+def say_remaining(remaining: Sequence[Remaining]) -> None:
+    """Print what still mentions old names to standard error."""
+    unexpected = [each for each in remaining if not each.is_on_purpose]
+    for each in unexpected[:MOST_FILES]:
+        output.say(f"Warning: {output.shown(each.path)} still mentions old names ({each.count:,}); not in the plan")
+    if len(unexpected) > MOST_FILES:
+        output.say(f"Warning: and {len(unexpected) - MOST_FILES:,} more such files")
+
+
+def remaining_line(remaining: Sequence[Remaining]) -> str:
+    """Return the result of the search after apply in one line."""
+    if not remaining:
+        return "Searched again: no mention of an old name is left."
+    on_purpose = sum(each.is_on_purpose for each in remaining)
+    return f"Searched again: {len(remaining):,} files still mention old names, {on_purpose:,} of them as the plan says."

@@ -1,0 +1,1 @@
+"""References: what names a checkpoint directory by its old name, found, planned and edited."""
