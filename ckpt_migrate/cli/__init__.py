@@ -18,6 +18,7 @@ COMMANDS = {
     "scan": ("scan", "Show what lies below the roots; needs no MLflow store."),
     "plan": ("plan", "Match every checkpoint to its run and write the plan."),
     "show": ("show", "Show a plan as a table, or one checkpoint's whole case."),
+    "review": ("review", "Settle, one by one, what the planner would not decide."),
     "report": ("report", "Make a page to look at: of a plan, or of what became of it."),
     "apply": ("apply", "Do what a plan says; continue an apply that was cut short."),
     "rollback": ("rollback", "Put back every name, byte and time stamp of an apply."),

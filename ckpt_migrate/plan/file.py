@@ -58,7 +58,7 @@ def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> 
     if data and not overwrite and not is_untouched(data):
         remedy = f"{_OTHER.capitalize()}, or give --overwrite to replace it; what was edited is lost then."
         raise PlanError("was edited since it was planned", where=path, remedy=remedy)
-    log = _log_that_needs(hashlib.sha256(data).hexdigest(), roots)
+    log = log_that_needs(hashlib.sha256(data).hexdigest(), roots)
     if log is not None:
         what = f"its apply was cut short and cannot go on without it (log {log})"
         raise PlanError(what, where=path, remedy=f"Apply it again or roll it back first, or {_OTHER}.")
@@ -80,7 +80,8 @@ def _read_plan(path: str) -> bytes | None:
     return data if is_plan else None
 
 
-def _log_that_needs(digest: str, roots: Iterable[str]) -> str | None:
+def log_that_needs(digest: str, roots: Iterable[str]) -> str | None:
+    """Return the log of an apply that was cut short and needs the plan of this digest to go on; None for none."""
     for root in roots:
         for state in state_directories(root):
             for log in find_logs(os.path.dirname(state)):

@@ -31,18 +31,19 @@ _CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _REMEDY = "Only `action` and, with action: rename, `run_id` may be edited. Mend the lines named, or plan again."
 
 
-def load_plan(path: str, find_recipe: Callable[[str], Recipe]) -> tuple[Plan, Recipe]:
+def load_plan(path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | None = None) -> tuple[Plan, Recipe]:
     """Read and validate a plan, the person's edits taken over.
 
     Args:
         path: The plan file.
         find_recipe: Returns the recipe that the plan names.
+        data: What the file would hold; it is not read then.
 
     Raises:
         PlanError: The file cannot be read, is no plan, is of another version, or was edited beyond what may be
             edited; all problems are listed with their lines.
     """
-    data = _read_bytes(path)
+    data = _read_bytes(path) if data is None else data
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,18 +14,15 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ckpt_migrate.evidence.reading import read_all
-from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.matching.compare import comparable, compare
 from ckpt_migrate.matching.keys import KeyPatterns
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.records import Checkpoint, State
-from ckpt_migrate.scan.listing import list_directory
+from ckpt_migrate.review.sides import as_found, config_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.matching.compare import Params
     from ckpt_migrate.plan.records import Entry, Plan, RunFacts
     from ckpt_migrate.progress import Progress
@@ -71,7 +68,7 @@ def find_doubts(
     chosen = [entry for entry in (plan.entries if entries is None else entries) if entry.is_chosen]
     if not chosen:
         return ()
-    found = {entry.checkpoint: _as_found(plan, entry, recipe) for entry in chosen}
+    found = {entry.checkpoint: as_found(plan, entry, recipe) for entry in chosen}
     evidence = read_all([one for one in found.values() if one is not None], recipe, progress=progress)
     sharing = Counter(entry.run_id for entry in plan.entries if entry.action is not Action.SKIP)
     ignored = KeyPatterns(recipe.ignored_params)
@@ -84,30 +81,12 @@ def find_doubts(
             words += _run_doubts(run)
             words += _time_doubts(entry, run, plan, recipe)
             if checkpoint is not None:
-                words += _param_doubts(_config(evidence[checkpoint.path], ignored), run, ignored)
+                words += _param_doubts(config_of(evidence[checkpoint.path], recipe), run, ignored)
         if sharing[entry.run_id] > 1:
             others = sharing[entry.run_id] - 1
             words.append(f"{others:,} other {'entry names' if others == 1 else 'entries name'} this run, too")
         doubts += [Doubt(entry.checkpoint, entry.run_id or "", what) for what in words]
     return tuple(doubts)
-
-
-def _as_found(plan: Plan, entry: Entry, recipe: Recipe) -> Checkpoint | None:
-    path = plan.absolute(entry.checkpoint)
-    try:
-        files, status = list_directory(path).files, os.lstat(path)
-    except OSError:
-        return None
-    return Checkpoint(
-        path=path,
-        root=plan.absolute(entry.root),
-        state=State.LEGACY,
-        reason=None,
-        name=recipe.legacy.parse(os.path.basename(path)),
-        files=files,
-        mtime_ns=status.st_mtime_ns,
-        fingerprint="",
-    )
 
 
 def _planner_doubts(entry: Entry) -> Iterator[str]:
@@ -142,10 +121,6 @@ def _time_doubts(entry: Entry, run: RunFacts, plan: Plan, recipe: Recipe) -> Ite
         read_in = "" if zone is None else f", read in {zone}"
         resumed = "; right only if the run was resumed then" if late_s < 0 else ""
         yield f"the run starts {days} {'before' if late_s < 0 else 'after'} the directory's stamp{read_in}{resumed}"
-
-
-def _config(evidence: Evidence, ignored: KeyPatterns) -> Params:
-    return comparable([(fact.key, fact.value) for fact in evidence.facts if fact.kind is FactKind.PARAM], ignored)
 
 
 def _param_doubts(config: Params, run: RunFacts, ignored: KeyPatterns) -> Iterator[str]:

@@ -1,0 +1,215 @@
+"""`ckpt-migrate review`."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.rows import columns, cut
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError
+from ckpt_migrate.naming import is_run_id
+from ckpt_migrate.plan.words import summary_line
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.plan.records import Entry
+    from ckpt_migrate.review.session import Review
+
+KEYS = """\
+  1, 2, ...  it is this candidate's: rename it
+  r          it is another run's: give the run's id
+  s          leave it as it is; it is asked again next time
+  o          list what is in the directory
+  e          show the whole evidence
+  u          undo the last choice
+  q          quit; what was chosen is saved
+  ?          this list
+Give one, then Enter."""
+MOST_FILES = 40
+MOST_SAME = 6
+
+
+@click.command("review", short_help="Settle, one by one, what the planner would not decide.")
+@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
+@options.tracking_uri
+def command(plan_path: str, tracking_uri: tuple[str, ...]) -> int:
+    """Walk through what is undecided in PLAN: the candidates side by side, and a key to choose.
+
+    Every answer is saved at once, and not a byte of the plan is touched besides. Quit at any time, go on later.
+
+    \b
+    Example:
+      ckpt-migrate review plan.yaml
+    """
+    from ckpt_migrate.review.session import Review
+
+    if not output.is_terminal(sys.stdin):
+        raise click.UsageError("there is no terminal to answer on; edit the plan's file instead")
+    review = Review(plan_path, tracking_uri=tracking_uri)
+    _Walk(review).run()
+    left = len(review.open_entries)
+    output.echo(f"{left:,} left to decide. {summary_line(review.plan)}")
+    output.echo(f"  ckpt-migrate apply {shlex.quote(plan_path)} --dry-run")
+    return EXIT_UNDECIDED if left else EXIT_DONE
+
+
+class _Walk:
+    """The questions, one entry after the other."""
+
+    def __init__(self, review: Review) -> None:
+        self.review = review
+        self.queue = list(review.open_entries)
+        self.total = len(self.queue)
+        self.at = 0
+
+    def run(self) -> None:
+        while self.at < len(self.queue):
+            number = self.queue[self.at]
+            entry = self.review.plan.entries[number]
+            self._show(entry)
+            while True:
+                answer = _ask(f"[{', '.join(_keys(entry))}] ")
+                if answer is None or answer == "q":
+                    return
+                if self._take(number, entry, answer):
+                    break
+
+    def _take(self, number: int, entry: Entry, answer: str) -> bool:
+        """Do what a key says; say whether another entry is to be shown."""
+        if answer == "s":
+            self.at += 1
+            return True
+        if answer == "u":
+            return self._undo()
+        if answer == "r":
+            return self._choose(number, _ask("The run's id (empty: none): ") or "")
+        if answer.isdecimal() and 1 <= int(answer) <= len(_run_ids(entry)):
+            return self._choose(number, _run_ids(entry)[int(answer) - 1])
+        if answer == "o":
+            self._list(entry)
+        elif answer == "e":
+            for place, run_id in enumerate(_run_ids(entry), 1):
+                output.echo_lines([f"  {place}  run {run_id}", *(f"     {line}" for line in _evidence(entry, run_id))])
+        else:
+            output.echo(KEYS)
+        return False
+
+    def _choose(self, number: int, run_id: str) -> bool:
+        run_id = run_id.strip().replace("-", "").lower()
+        if not run_id:
+            return False
+        if not is_run_id(run_id):
+            output.echo("That is no run id: 32 hexadecimal digits.")
+            return False
+        try:
+            trial, doubts = self.review.weigh(number, run_id)
+        except CkptMigrateError as error:
+            output.say_error(error)
+            return False
+        for doubt in doubts:
+            output.echo(f"  Doubt: {output.shown(doubt.what)}")
+        if doubts and _ask("Choose it all the same? Only 'yes' is a yes: ") != "yes":
+            return False
+        self.review.choose(number, run_id, trial)
+        output.echo(f"  Saved: run {run_id}.\n")
+        self.at += 1
+        return True
+
+    def _undo(self) -> bool:
+        number = self.review.undo()
+        if number is None:
+            output.echo("Nothing was chosen yet.")
+            return False
+        output.echo("  The last choice is taken back.\n")
+        self.at = self.queue.index(number)
+        return True
+
+    def _show(self, entry: Entry) -> None:
+        plan, width = self.review.plan, _width()
+        output.echo_lines(
+            [f"{self.at + 1:,} of {self.total:,}  {entry.checkpoint}", f"  {entry.status.value}: {entry.reason or ''}"]
+        )
+        run_ids = _run_ids(entry)
+        for place, run_id in enumerate(run_ids, 1):
+            run = plan.runs.get(run_id)
+            sure = next((one.confidence for one in entry.candidates if one.run_id == run_id), entry.confidence)
+            told = "" if run is None else f"{run.name or '(no name)'}, {run.status}, started {run.start}"
+            deleted = ", DELETED" if run is not None and run.is_deleted else ""
+            output.echo(f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}")
+            output.echo(cut(output.shown(f"     {told}{deleted}"), width))
+        for line in self._sides(entry, run_ids, width):
+            output.echo(line)
+
+    def _sides(self, entry: Entry, run_ids: Sequence[str], width: int) -> list[str]:
+        from ckpt_migrate.review.sides import side_by_side
+
+        sides = side_by_side(self.review.plan, entry, run_ids, self.review.recipe)
+        differing = [side for side in sides if side.differs]
+        same = [output.shown(f"{side.key}={side.here or side.there[0]}") for side in sides if not side.differs]
+        lines = []
+        if differing:
+            cells = [("", "directory", *(str(place) for place in range(1, len(run_ids) + 1)))]
+            cells += [(side.key, side.here or "-", *(value or "-" for value in side.there)) for side in differing]
+            lines += _side_lines(cells, width)
+        elif sides:
+            lines.append("  No param that the plan shows tells them apart.")
+        if same:
+            more = f" and {len(same) - MOST_SAME:,} more" if len(same) > MOST_SAME else ""
+            lines.append(cut(f"  Same everywhere: {', '.join(same[:MOST_SAME])}{more}", width))
+        return lines
+
+    def _list(self, entry: Entry) -> None:
+        from ckpt_migrate.review.sides import as_found
+
+        found = as_found(self.review.plan, entry, self.review.recipe)
+        if found is None:
+            output.echo("The directory is not there, or cannot be listed.")
+            return
+        output.echo(output.shown(f"  {found.path}"))
+        for file in found.files[:MOST_FILES]:
+            output.echo(output.shown(f"  {output.size(file.size_bytes):>10}  {file.path}"))
+        if len(found.files) > MOST_FILES:
+            output.echo(f"  and {len(found.files) - MOST_FILES:,} more")
+
+
+def _run_ids(entry: Entry) -> tuple[str, ...]:
+    own = () if entry.run_id is None else (entry.run_id,)
+    return tuple(dict.fromkeys((*own, *(candidate.run_id for candidate in entry.candidates))))
+
+
+def _evidence(entry: Entry, run_id: str) -> tuple[str, ...]:
+    return next((one.evidence for one in entry.candidates if one.run_id == run_id), entry.evidence)
+
+
+def _keys(entry: Entry) -> list[str]:
+    return [*(str(place) for place in range(1, len(_run_ids(entry)) + 1)), "r", "s", "o", "e", "u", "q", "?"]
+
+
+def _side_lines(cells: Sequence[tuple[str, ...]], width: int) -> list[str]:
+    """Return params side by side; values are cut to equal shares of the terminal."""
+    shown = [[output.shown(cell) for cell in row] for row in cells]
+    share = max(8, (width - 4) // len(shown[0]) - 2)
+    sizes = [min(share, max(columns(row[i]) for row in shown)) for i in range(len(shown[0]))]
+    lines = []
+    for row in shown:
+        parts = [cut(cell, size) for cell, size in zip(row, sizes, strict=True)]
+        padded = [part + " " * (size - columns(part)) for part, size in zip(parts, sizes, strict=True)]
+        lines.append(cut(f"    {'  '.join(padded)}".rstrip(), width))
+    return lines
+
+
+def _ask(question: str) -> str | None:
+    """Return an answer without its blanks, or None at the end of the input."""
+    click.echo(question, nl=False, err=True)
+    line = sys.stdin.readline()
+    return line.strip() if line else None
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if output.is_terminal(sys.stdout) else 100

@@ -1,0 +1,158 @@
+"""A review asks about what is undecided, saves every answer at once, and takes the last one back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ckpt_migrate import api
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, EXIT_USAGE, PlanError
+from ckpt_migrate.plan.records import Action
+from ckpt_migrate.review.session import Review
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cli.conftest import Ended
+    from project import Project, Training
+
+    Call = Callable[..., Ended]
+
+PLAN = "plan.yaml"
+
+
+class Person:
+    """Somebody at a terminal who gives these answers and then leaves."""
+
+    closed = False
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+
+    def isatty(self) -> bool:
+        """Say that it is a terminal."""
+        return True
+
+    def readline(self) -> str:
+        """Return the next answer."""
+        return f"{self.answers.pop(0)}\n" if self.answers else ""
+
+
+@pytest.fixture
+def twins(empty_project: Project) -> list[Training]:
+    """Two trainings that nobody could tell apart, in a plan with three clear ones."""
+    for number in range(3):
+        empty_project.add(number)
+    made = [empty_project.training(8), empty_project.training(8, "twin")]
+    for training in made:
+        empty_project.add_directory(training)
+        empty_project.add_run(training)
+    api.plan("checkpoints", tracking_uri="mlruns", output=PLAN)
+    return sorted(made, key=lambda training: training.legacy)
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    def give(*lines: str) -> None:
+        monkeypatch.setattr("sys.stdin", Person(*lines))
+
+    return give
+
+
+def chosen() -> list[str | None]:
+    return [entry.run_id for entry in api.read(PLAN).entries if entry.proposal is not None]
+
+
+@pytest.mark.usefixtures("twins")
+def test_what_is_undecided_is_asked_and_every_answer_is_in_the_file(ckpt: Call, answers: Callable[..., None]) -> None:
+    with open(PLAN, encoding="utf-8") as file:
+        before = file.read().split("\n")
+    answers("?", "o", "e", "1", "s")
+    ended = ckpt("review", PLAN)
+    assert ended.code == EXIT_UNDECIDED
+    assert "1 of 2  checkpoints/phase2/" in ended.out
+    assert "last.ckpt" in ended.out
+    assert "bits, time: the stamp" in ended.out
+    assert "No param that the plan shows tells them apart." in ended.out
+    assert "1 left to decide. Plan: 4 to rename, 0 to repair, 1 to decide, 0 unchanged." in ended.out
+    with open(PLAN, encoding="utf-8") as file:
+        after = file.read().split("\n")
+    assert len(chosen()) == 1
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [("  action: skip", "  action: rename"), ("  run_id: null", f"  run_id: {chosen()[0]}")]
+    answers("2")
+    assert ckpt("review", PLAN).code == EXIT_DONE
+    assert len(set(chosen())) == 2
+    answers()
+    assert ckpt("review", PLAN).out.startswith("0 left to decide.")
+
+
+@pytest.mark.usefixtures("twins")
+def test_undo_takes_the_last_answers_back_byte_for_byte(ckpt: Call, answers: Callable[..., None]) -> None:
+    with open(PLAN, "rb") as file:
+        before = file.read()
+    answers("1", "u", "u", "2", "u", "q")
+    ended = ckpt("review", PLAN)
+    assert "Nothing was chosen yet." in ended.out
+    assert ended.out.count("The last choice is taken back.") == 2
+    with open(PLAN, "rb") as file:
+        assert file.read() == before
+
+
+def test_a_run_of_ones_own_is_looked_up_and_doubted(
+    ckpt: Call, empty_project: Project, twins: list[Training], answers: Callable[..., None]
+) -> None:
+    far = empty_project.training(60)
+    empty_project.add_run(far)
+    assert len(twins) == 2
+    answers("r", "nonsense", "r", "ab" * 16, "r", far.run_id, "no", "r", "", "r", far.run_id.upper(), "yes", "q")
+    ended = ckpt("review", PLAN)
+    assert "That is no run id" in ended.out
+    assert "names runs that the store" in ended.err
+    assert ended.out.count("Doubt: the run starts 52.") == 2
+    assert "Doubt: 2 of 3 params differ" in ended.out
+    assert chosen() == [far.run_id]
+
+
+def test_two_directories_of_one_name_are_refused_before_anything_is_written(
+    ckpt: Call, twins: list[Training], answers: Callable[..., None]
+) -> None:
+    """Twins have one stamp: given one run, they would have one name."""
+    answers("1", "1", "q")
+    ended = ckpt("review", PLAN)
+    assert "has the same target" in ended.err
+    assert len(chosen()) == 1
+    assert twins[0].stamp == twins[1].stamp
+
+
+def test_a_run_that_was_deleted_can_be_chosen_as_it_is(
+    ckpt: Call, project: Project, answers: Callable[..., None]
+) -> None:
+    api.plan("checkpoints", tracking_uri="mlruns", output=PLAN)
+    answers(*["s"] * 1, "1", "yes", "q")
+    ckpt("review", PLAN)
+    (entry,) = [one for one in api.read(PLAN).entries if one.proposal is not None]
+    assert entry.action is Action.RENAME
+    assert project.root.is_dir()
+
+
+@pytest.mark.usefixtures("twins")
+def test_what_another_editor_saved_meanwhile_is_not_overwritten() -> None:
+    review = Review(PLAN)
+    number = review.open_entries[0]
+    run_id = review.plan.entries[number].candidates[0].run_id
+    trial, _ = review.weigh(number, run_id)
+    with open(PLAN, "a", encoding="utf-8") as file:
+        file.write("# mine\n")
+    with pytest.raises(PlanError, match="changed by someone else"):
+        review.choose(number, run_id, trial)
+    with open(PLAN, encoding="utf-8") as file:
+        assert file.read().endswith("# mine\n")
+
+
+@pytest.mark.usefixtures("twins")
+def test_without_a_terminal_it_says_what_to_do_instead(ckpt: Call) -> None:
+    ended = ckpt("review", PLAN)
+    assert (ended.code, ended.out) == (EXIT_USAGE, "")
+    assert "edit the plan's file instead" in ended.err
