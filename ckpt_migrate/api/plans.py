@@ -135,13 +135,12 @@ def doubts(plan: Plan, recipe: Recipe | None = None, *, progress: Progress = SIL
     return find_doubts(plan, load_recipe(plan.migration) if recipe is None else recipe, progress=progress)
 
 
-def report(path: StrPath, *, output: StrPath | None = None, overwrite: bool = False) -> Report:
+def report(path: StrPath, *, output: StrPath | None = None) -> Report:
     """Make a page of a plan, or of what became of one: a single file of HTML that needs no network.
 
     Args:
         path: A plan, or the log of an apply.
-        output: Where the page goes; None writes nothing.
-        overwrite: Whether `output` may replace a file that is no report.
+        output: Where the page goes; None writes nothing, and only a report is ever written over.
 
     Raises:
         PlanError: The plan is damaged, or edited beyond what may be edited.
@@ -163,5 +162,5 @@ def report(path: StrPath, *, output: StrPath | None = None, overwrite: bool = Fa
         page = plan_page(loaded, recipe, doubts(loaded, recipe))
     text = render(page)
     if output is not None:
-        save(os.fspath(output), text, overwrite=overwrite)
+        save(os.fspath(output), text)
     return Report(page, text)

@@ -13,10 +13,9 @@ from ckpt_migrate.cli import options, output
 @click.command("report", short_help="Make a page to look at: of a plan, or of what became of it.")
 @click.argument("path", metavar="PLAN|LOG|latest", type=click.Path(readable=False))
 @click.option("-o", "--output", "target", default="report.html", show_default=True, help="The page's file.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is no report.")
 @click.option("--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here.")
 @options.output_format
-def command(*, path: str, target: str, overwrite: bool, root: str, output_format: str) -> int:
+def command(*, path: str, target: str, root: str, output_format: str) -> int:
     """Make one HTML file of PLAN: time line, cases, what apply will do; of LOG: what became of it.
 
     The file holds all that it needs and asks no network for anything. A web browser opens it.
@@ -27,7 +26,7 @@ def command(*, path: str, target: str, overwrite: bool, root: str, output_format
       ckpt-migrate report latest --root checkpoints/phase2
     """
     source = api.find_log(path, root=root) if path == "latest" else path
-    made = api.report(source, output=target, overwrite=overwrite)
+    made = api.report(source, output=target)
     size = os.path.getsize(target)
     if output_format == "json":
         output.print_json({"path": target, "source": source, "bytes": size, "directories": len(made.page.rows)})

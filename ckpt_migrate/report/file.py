@@ -11,16 +11,16 @@ from ckpt_migrate.storage import replace_file
 _LONGEST_HEAD = 200
 
 
-def save(path: str, text: str, *, overwrite: bool = False) -> None:
-    """Write a report as a whole; a file that is no report is written over only when that is wanted.
+def save(path: str, text: str) -> None:
+    """Write a report as a whole; only a report is ever written over.
 
     Raises:
         ReportError: It cannot be written, or something else is there.
     """
     remedy = "Name another file with -o."
     try:
-        if os.path.lexists(path) and not overwrite and not _is_ours(path):
-            raise ReportError("is there, and is no report", where=path, remedy=f"{remedy[:-1]}, or give --overwrite.")
+        if os.path.lexists(path) and not _is_ours(path):
+            raise ReportError("is there, and is no report", where=path, remedy=remedy)
         replace_file(path, text.encode("utf-8", "backslashreplace"))
     except OSError as error:
         raise ReportError(f"cannot be written ({error.strerror})", where=path, remedy=remedy) from error

@@ -129,7 +129,8 @@ def test_nothing_but_a_report_is_written_over(ckpt: Call, project: Project, plan
     page.write_text("mine", encoding="utf-8")
     assert ckpt("report", plan).code == EXIT_USAGE
     assert page.read_text(encoding="utf-8") == "mine"
-    data = ckpt("report", plan, "--overwrite", "--format", "json").data
+    page.unlink()
+    data = ckpt("report", plan, "--format", "json").data
     assert data == {"path": "report.html", "source": plan, "bytes": page.stat().st_size, "directories": 7}
 
 
