@@ -138,6 +138,7 @@ def _find_one(
         names = [os.path.basename(path) for path in (place.path, *place.former)]
         if written in names or any(_fits(name, _plain(one)) for one in names):
             hits[place.path] = place
+    hits = _nearest(query, hits)
     found |= {run_id for place in hits.values() for run_id in (place.run_id, *place.named_by) if run_id is not None}
     for place in places:
         if not found.isdisjoint((place.run_id, *place.named_by)):
@@ -157,6 +158,26 @@ def _plain(name: str) -> str:
     """
     head = _ID_WRITTEN_OTHERWISE.match(name)
     return name if head is None else head[0].replace("-", "").lower() + name[head.end() :]
+
+
+def _nearest(query: str, hits: dict[str, Place]) -> dict[str, Place]:
+    """Return those hits whose paths, now or before, end as a query does in the most parts: many may be called `0`."""
+    asked = [part for part in query.split("/") if part not in {"", "."}]
+    agreeing = {
+        path: max(_common_parts(asked, each.split("/")) for each in (place.path, *place.former))
+        for path, place in hits.items()
+    }
+    return {path: place for path, place in hits.items() if agreeing[path] == max(agreeing.values())}
+
+
+def _common_parts(asked: Sequence[str], parts: Sequence[str]) -> int:
+    """Return in how many parts two paths agree at their ends; the last is agreed on already, as a whole or in part."""
+    same = 0
+    for one, other in zip(reversed(asked[:-1]), reversed(parts[:-1]), strict=False):
+        if one != other:
+            break
+        same += 1
+    return same
 
 
 def _fits(query: str, name: str) -> bool:

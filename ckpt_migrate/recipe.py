@@ -10,16 +10,18 @@ import hashlib
 import os
 import stat
 import string
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import RecipeError
-from ckpt_migrate.naming import NameForm, check_template
+from ckpt_migrate.naming import NameForm, check_renaming, check_template
 from ckpt_migrate.strict_yaml import Field, Problems, compose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ckpt_migrate.naming import DirectoryName
 
 RECIPE_VERSION = 1
 DEFAULT_RECIPE = "phase2_run_id"
@@ -58,7 +60,10 @@ class Recipe:
         digest: SHA-256 of the file's bytes, hexadecimal.
         description: One paragraph for people.
         legacy: Form of the names to be migrated.
-        target: Form of the names afterwards.
+        target: Form of the names afterwards; `legacy` itself where names are left.
+        is_link: Whether names are left as a framework made them, and directories are linked to their runs by their
+            manifests alone.
+        marks: Of these, a directory must hold one to be taken for a checkpoint; empty: its name is enough.
         configs: Files in the directory that hold the training config.
         weights: Files that make a directory a checkpoint directory; loose ones are reported.
         pointers: Files in which a directory names its own run.
@@ -79,6 +84,8 @@ class Recipe:
     description: str
     legacy: NameForm
     target: NameForm
+    is_link: bool
+    marks: tuple[str, ...]
     configs: tuple[str, ...]
     weights: tuple[str, ...]
     pointers: tuple[str, ...]
@@ -91,6 +98,33 @@ class Recipe:
     final_metrics: tuple[str, ...]
     path_from: str
     manifests: tuple[ManifestTemplate, ...]
+
+    def parse(self, path: str) -> DirectoryName | None:
+        """Return the parts of a directory's name, legacy or target; None when it is of neither form.
+
+        Args:
+            path: Its name; with the folders above it where a form is spread over several.
+        """
+        return self.target.parse(path) or self.legacy.parse(path)
+
+    def target_of(self, path: str, run_id: str) -> str | None:
+        """Return the path of a directory after the migration to a run; None when its name is of no known form.
+
+        >>> load_recipe("phase2_run_id").target_of(f"phase2/{'0' * 32}_20260201_041227", "9" * 32)
+        'phase2/99999999999999999999999999999999_20260201_041227'
+        """
+        name = self.parse(path)
+        if name is None or self.is_link:
+            return None if name is None else path
+        folder, slash, _ = path.rpartition("/")
+        return folder + slash + self.target.format(uid=run_id, stamp=name.stamp, label=name.label)
+
+    def name_after(self, path: str, run_id: str) -> DirectoryName | None:
+        """Return the name of a directory that is migrated to a run, in its parts; None when it is not named so."""
+        name = self.target.parse(path)
+        if name is not None and self.is_link:
+            return replace(name, uid=run_id) if name.uid in {"", run_id} else None
+        return name if name is not None and name.uid == run_id else None
 
 
 def recipe_names() -> tuple[str, ...]:
@@ -168,13 +202,15 @@ def _parse(text: str, path: str, digest: str, problems: Problems) -> Recipe | No
         return None
     keys = top.mapping(
         required=("version", "name", "description", "names", "evidence", "manifests"),
-        optional=("references", "params", "metrics", "experiments"),
+        optional=("references", "params", "metrics", "experiments", "action"),
     )
     if "version" in keys and keys["version"].integer() != RECIPE_VERSION:
         keys["version"].refuse(f"this version of the tool reads recipes of version {RECIPE_VERSION}")
     sections = _Sections(keys)
-    names = sections.mapping("names", required=("legacy", "target"))
-    evidence = sections.mapping("evidence", optional=("configs", "weights", "pointers"))
+    is_link = _is_link(keys.get("action"))
+    names = sections.mapping("names", required=("legacy",) if is_link else ("legacy", "target"))
+    legacy, target = _forms(names, is_link=is_link)
+    evidence = sections.mapping("evidence", optional=("configs", "weights", "pointers", "marks"))
     references = sections.mapping("references", optional=("tags", "params", "other_run"))
     params = sections.mapping("params", optional=("ignore", "main"))
     metrics = sections.mapping("metrics", optional=("final",))
@@ -184,8 +220,10 @@ def _parse(text: str, path: str, digest: str, problems: Problems) -> Recipe | No
         source=path,
         digest=digest,
         description=" ".join(sections.text("description").split()),
-        legacy=_form(names.get("legacy")),
-        target=_form(names.get("target")),
+        legacy=legacy,
+        target=target,
+        is_link=is_link,
+        marks=_texts(evidence.get("marks"), _relative),
         configs=_texts(evidence.get("configs"), _relative),
         weights=_texts(evidence.get("weights"), _relative),
         pointers=_texts(evidence.get("pointers"), _relative),
@@ -212,12 +250,41 @@ class _Sections:
         return self.keys[key].text() if key in self.keys else ""
 
 
-def _form(field: Field | None) -> NameForm:
+def _is_link(field: Field | None) -> bool:
+    action = "rename" if field is None else field.text()
+    if field is not None and action not in {"rename", "link"}:
+        field.refuse("must be `rename` or `link` (names are left, manifests name the run)")
+    return action == "link"
+
+
+def _forms(names: dict[str, Field], *, is_link: bool) -> tuple[NameForm, NameForm]:
+    """Return the forms of legacy and target names; the same one where names are left."""
+    legacy = names.get("legacy")
+    if is_link and legacy is not None and legacy.is_list:
+        items = legacy.sequence()
+        if not items:
+            legacy.refuse("must have at least one form")
+        templates = [_template(item, is_path=True) for item in items] or [""]
+        form = NameForm(templates[0], tuple(templates[1:]))
+        return form, form
+    before = _template(legacy, is_path=is_link)
+    if is_link:
+        return NameForm(before), NameForm(before)
+    target = names.get("target")
+    after = _template(target, is_path=False)
+    # What is wrong in a template makes no sense in a pair.
+    if legacy is not None and target is not None and not check_template(before) and not check_template(after):
+        for problem in check_renaming(before, after):
+            (target if problem.startswith("target") else legacy).refuse(problem.partition(" ")[2])
+    return NameForm(before), NameForm(after)
+
+
+def _template(field: Field | None, *, is_path: bool) -> str:
     template = "" if field is None else field.text()
-    if field is not None:
-        for problem in check_template(template):
+    if field is not None and template:
+        for problem in check_template(template, is_path=is_path):
             field.refuse(problem)
-    return NameForm(template)
+    return template
 
 
 def _texts(field: Field | None, read: Callable[[Field], str] = Field.text) -> tuple[str, ...]:

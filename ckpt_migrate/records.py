@@ -87,6 +87,14 @@ class Checkpoint:
         return os.path.basename(self.path)
 
     @property
+    def collection(self) -> str:
+        """The folder that directories like this one are gathered in: above all parts of its name."""
+        path = self.path
+        for _ in range(1 if self.name is None else self.name.depth):
+            path = os.path.dirname(path)
+        return path
+
+    @property
     def uid(self) -> str:
         """The 32 digits of its name, empty when the name is of no known form."""
         return "" if self.name is None else self.name.uid

@@ -93,7 +93,7 @@ def _judge(checkpoint: Checkpoint, runs: Mapping[str, Run]) -> list[Finding]:
         return [Finding(checkpoint.path, FindingKind.UNREADABLE, checkpoint.reason or "could not be read")]
     run = runs.get(checkpoint.uid)
     if run is None:
-        what = f"{checkpoint.uid} is no run of the store"
+        what = f"{checkpoint.uid} is no run of the store" if checkpoint.uid else "nothing in it names its run"
         return [Finding(checkpoint.path, FindingKind.NO_RUN, what)]
     if run.is_deleted:
         what = "its run is deleted in MLflow (restore it before it is removed for good)"
@@ -110,7 +110,7 @@ def _missing_directories(scan: ScanResult, store: RunStore, recipe: Recipe) -> l
         if mention.place not in {f"tag {tag}" for tag in recipe.reference_tags}:
             continue
         said = mention.text.rstrip("/")
-        name = recipe.target.parse(said.rpartition("/")[2])
+        name = recipe.target.parse(said)
         if name is None or name.uid != mention.run_id:
             continue
         places = [f"{folder}/{said.rpartition('/')[2]}" for folder in folders if _ends_alike(folder, said)]

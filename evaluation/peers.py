@@ -52,7 +52,7 @@ def _near_runs(world: World) -> list[tuple[Checkpoint, list[Run]]]:
     starts_s = [start_s for start_s, _, _ in started]
     found = []
     for checkpoint in world.checkpoints:
-        if checkpoint.state is not State.LEGACY or checkpoint.name is None:
+        if checkpoint.state is not State.LEGACY or checkpoint.name is None or checkpoint.name.local_time is None:
             continue
         zone = ZoneInfo(world.zones[checkpoint.path])
         stamp_s = checkpoint.name.local_time.replace(tzinfo=zone).timestamp()

@@ -63,7 +63,7 @@ def splink_matches(world: World, *, threshold: float = THRESHOLD) -> list[Answer
 def _checkpoints(world: World) -> list[dict[str, Any]]:
     rows = []
     for one in world.checkpoints:
-        if one.state is not State.LEGACY or one.name is None:
+        if one.state is not State.LEGACY or one.name is None or one.name.local_time is None:
             continue
         stamp_s = one.name.local_time.replace(tzinfo=ZoneInfo(world.zones[one.path])).timestamp()
         newest_s = max((file.mtime_ns / 1e9 for file in one.files), default=None)

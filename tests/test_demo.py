@@ -227,7 +227,7 @@ def starts(world: DemoWorld) -> Iterator[tuple[datetime, datetime]]:
     seen: set[str] = set()
     for checkpoint in world.checkpoints:
         name = LEGACY.parse(checkpoint.name)
-        if name is None or checkpoint.run_id is None or checkpoint.run_id in seen:
+        if name is None or name.local_time is None or checkpoint.run_id is None or checkpoint.run_id in seen:
             continue
         seen.add(checkpoint.run_id)
         yield name.local_time, datetime.fromtimestamp(begun[checkpoint.run_id] / 1000, timezone.utc)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ckpt_migrate.naming import NameForm, check_template, is_run_id, parse_stamp
+from ckpt_migrate.naming import DirectoryName, NameForm, check_renaming, check_template, is_run_id, parse_stamp
 
 LEGACY = NameForm("{uuid}_{stamp}")
 UID = "ac7c134d5a5a44c4ac38fbc83f650af0"
@@ -106,17 +106,61 @@ def test_a_run_id_is_32_lower_case_digits(text: str, expected: bool) -> None:  #
     [
         ("{uuid}_{stamp}", ()),
         ("run-{run_id}.{stamp}", ()),
-        ("{uuid}", ("needs {stamp} exactly once",)),
-        ("{stamp}", ("needs exactly one of {uuid} and {run_id}",)),
-        ("{uuid}_{run_id}_{stamp}", ("needs exactly one of {uuid} and {run_id}",)),
-        ("{uuid}_{stamp}_{stamp}", ("needs {stamp} exactly once",)),
+        ("{uuid}", ()),
+        ("{stamp}", ()),
+        ("{name}_{date}_{time}", ()),
+        ("{uuid}_{run_id}_{stamp}", ("needs no more than one of {uuid} and {run_id}",)),
+        ("{uuid}_{stamp}_{stamp}", ("needs {stamp} no more than once",)),
+        ("{date}", ("needs {date} and {time} together",)),
+        ("{date}_{time}_{stamp}", ("needs {stamp} or {date} and {time}, not both",)),
         ("{uuid}_{stamp}_{host}", ("unknown field {host}",)),
         ("a/{uuid}_{stamp}", ("must be one directory name, without /",)),
         ("{uuid}_{stamp}_{", ("has a brace that belongs to no field",)),
-        ("{uuid!r}_{stamp}", ("needs exactly one of {uuid} and {run_id}", "has a brace that belongs to no field")),
+        ("{uuid!r}_{stamp}", ("has a brace that belongs to no field",)),
         ("{uuid}\t{stamp}", ("has characters that cannot be shown",)),
-        ("", ("needs {stamp} exactly once", "needs exactly one of {uuid} and {run_id}")),
     ],
 )
 def test_every_mistake_in_a_template_is_named(template: str, problems: tuple[str, ...]) -> None:
     assert check_template(template) == problems
+
+
+@pytest.mark.parametrize("template", ["/{date}/{time}", "{date}/{time}/", "{date}//{time}"])
+def test_a_path_of_a_template_is_made_of_names(template: str) -> None:
+    assert check_template(template, is_path=True) == ("must be folder names with one / between them",)
+    assert check_template(template.strip("/").replace("//", "/"), is_path=True) == ()
+
+
+@pytest.mark.parametrize(
+    ("legacy", "target", "problems"),
+    [
+        ("{uuid}_{stamp}", "{run_id}_{stamp}", ()),
+        ("{name}_{date}_{time}", "{name}_{run_id}_{date}_{time}", ()),
+        ("{uuid}", "{run_id}", ()),
+        ("{name}", "{name}_{run_id}", ("legacy needs {uuid}, {stamp}, or {date} and {time}",)),
+        ("{stamp}", "{stamp}", ("target needs {run_id}",)),
+        ("{name}_{stamp}", "{run_id}", ("target must keep {name} of legacy", "target must keep {stamp} of legacy")),
+        ("{uuid}", "{run_id}_{stamp}", ("target has {stamp}, which legacy has not",)),
+        ("{stamp}_{number}", "{run_id}_{stamp}", ("legacy with {number} can be linked, not renamed",)),
+    ],
+)
+def test_a_renaming_keeps_what_stands_in_a_name(legacy: str, target: str, problems: tuple[str, ...]) -> None:
+    assert check_renaming(legacy, target) == problems
+
+
+def test_a_form_spread_over_folders_is_read_from_the_end_of_a_path() -> None:
+    """Of several forms the first that fits counts; a date that no calendar has fits none."""
+    form = NameForm("{date}/{time}", ("{date}/{time}/{number}", "version_{number}"))
+    first = form.parse("/data/outputs/2026-02-01/04-12-27")
+    assert first == DirectoryName("", STAMP, datetime(2026, 2, 1, 4, 12, 27), depth=2)  # noqa: DTZ001 - naive by nature
+    job = form.parse("multirun/2026-02-01/04-12-27/11")
+    assert (job and job.stamp, job and job.depth) == (STAMP, 3)
+    assert form.parse("lightning_logs/version_7") == DirectoryName("", "", None)
+    assert form.parse("outputs/2026-02-31/04-12-27") is None
+    assert form.parse("04-12-27") is None
+
+
+def test_the_text_in_a_name_is_kept() -> None:
+    form = NameForm("{name}_{run_id}_{date}_{time}")
+    name = form.format(uid=UID, stamp=STAMP, label="gat_v2")
+    assert name == f"gat_v2_{UID}_2026-02-01_04-12-27"
+    assert form.parse(name) == DirectoryName(UID, STAMP, parse_stamp(STAMP), "gat_v2")

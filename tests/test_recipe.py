@@ -39,7 +39,8 @@ def refused(tmp_path: Path, text: str) -> RecipeError:
 
 def test_the_shipped_recipe_says_what_the_legacy_layout_is() -> None:
     recipe = load_recipe()
-    assert (recipe.name, recipe_names()) == (DEFAULT_RECIPE, (DEFAULT_RECIPE,))
+    assert (recipe.name, recipe.is_link, recipe.marks) == (DEFAULT_RECIPE, False, ())
+    assert recipe_names() == tuple(sorted(path.stem for path in SHIPPED.glob("*.yaml")))
     assert recipe.legacy.parse("ac7c134d5a5a44c4ac38fbc83f650af0_20260201_041227") is not None
     assert recipe.target.id_field == "run_id"
     assert [(manifest.name, manifest.is_section) for manifest in recipe.manifests] == [
@@ -103,7 +104,6 @@ surprise: 1
     assert error.problems == (
         "line 1: version: this version of the tool reads recipes of version 1",
         "line 3: description: must be text",
-        "line 5: names.legacy: needs {stamp} exactly once",
         "line 6: names.target: must be one directory name, without /",
         "line 7: names.old: unknown key",
         "line 9: evidence.weights: must be a list",
@@ -117,7 +117,7 @@ surprise: 1
             "must be `file` (wholly ours) or `section` (our part of a file of the user's)"
         ),
         "line 16: manifests.files[1].template: a lone $ stands in the template; write $$ for a dollar sign",
-        error.problems[13],
+        error.problems[12],
         "line 17: manifests.files[2].name: stands twice",
         "line 18: manifests.files[3]: the key 'kind' is missing",
         "line 18: manifests.files[3]: the key 'template' is missing",
@@ -125,7 +125,7 @@ surprise: 1
         "line 20: manifests.extra: unknown key",
         "line 21: surprise: unknown key",
     )
-    assert error.problems[13].startswith("line 16: manifests.files[1].template: unknown field $wrong; known: ")
+    assert error.problems[12].startswith("line 16: manifests.files[1].template: unknown field $wrong; known: ")
 
 
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
@@ -159,6 +159,38 @@ def test_a_folder_and_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None
         load_recipe(str(tmp_path / "folder.yaml"))
     with pytest.raises(RecipeError, match="not UTF-8"):
         load_recipe(str(tmp_path / "latin.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (
+            ("action: link", "action: move"),
+            "action: must be `rename` or `link` (names are left, manifests name the run)",
+        ),
+        (('legacy: ["{date}/{time}"]', "legacy: []"), "names.legacy: must have at least one form"),
+        (('legacy: ["{date}/{time}"]', 'legacy: ["{day}"]'), "names.legacy[0]: unknown field {day}"),
+        (('legacy: ["{date}/{time}"]', 'legacy: "{date}"'), "names.legacy: needs {date} and {time} together"),
+        (('"]\n', '"]\n  target: "{run_id}"\n'), "names.target: unknown key"),
+        (("marks: [.hydra]", "marks: [../x]"), "evidence.marks[0]: must be a path inside the checkpoint directory"),
+        (("action: link\n", ""), "names: the key 'target' is missing"),
+    ],
+)
+def test_mistakes_of_a_recipe_that_links_are_named(tmp_path: Path, change: tuple[str, str], problem: str) -> None:
+    text = (
+        "version: 1\nname: x\ndescription: y\naction: link\n"
+        'names:\n  legacy: ["{date}/{time}"]\nevidence: {marks: [.hydra]}\nmanifests: {files: []}\n'
+    )
+    (tmp_path / "right.yaml").write_text(text)
+    recipe = load_recipe(str(tmp_path / "right.yaml"))
+    assert recipe.is_link
+    assert recipe.target_of("out/2026-02-01/04-12-27", "9" * 32) == "out/2026-02-01/04-12-27"
+    assert problem in {line.partition(": ")[2] for line in refused(tmp_path, text.replace(*change)).problems}
+
+
+def test_a_renaming_that_would_lose_a_part_of_the_name_is_refused(tmp_path: Path) -> None:
+    error = refused(tmp_path, SMALLEST.replace('target: "', 'target: "x-{name}-'))
+    assert any("has {name}, which legacy has not" in problem for problem in error.problems)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")

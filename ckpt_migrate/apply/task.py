@@ -58,9 +58,9 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
         run = plan.runs.get(entry.run_id or "")
         target = plan.absolute(entry.target or "")
         source = plan.absolute(entry.checkpoint)
-        name = recipe.target.parse(os.path.basename(target))
+        name = recipe.name_after(target, entry.run_id or "")
         where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
-        if run is None or entry.fingerprint is None or name is None or name.uid != entry.run_id:
+        if run is None or entry.fingerprint is None or name is None:
             problems.append(f"{where}: lacks what {entry.action.value} needs (run, fingerprint or a fitting target)")
         elif os.path.dirname(source) != os.path.dirname(target):
             problems.append(f"{where}: its target lies in another folder")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import os
 from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -61,7 +60,9 @@ def find_stamps(
     for checkpoint in checkpoints:
         if checkpoint.name is None:
             continue
-        local = checkpoint.name.local_time
+        stamps, local = found[checkpoint.collection], checkpoint.name.local_time
+        if local is None:
+            continue
         ids = set(named_runs(references.get(checkpoint.path, ()))) & runs.keys()
         ids |= {checkpoint.name.uid} & runs.keys()
         same = [run for seconds in (-1, 0, 1) for run in named.get(local + timedelta(seconds=seconds), ())]
@@ -71,8 +72,7 @@ def find_stamps(
         is_named = len(starts) == 1
         if not is_named:
             starts = _ended_with(ends, newest_s.get(checkpoint.path))
-        folder = os.path.dirname(checkpoint.path)
-        found[folder].append(Stamp(local_seconds(local), tuple(sorted(starts)), is_named))
+        stamps.append(Stamp(local_seconds(local), tuple(sorted(starts)), is_named))
     return dict(found)
 
 

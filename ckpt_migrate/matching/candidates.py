@@ -52,8 +52,9 @@ class CandidateIndex:
         for reading in seen.readings:
             found.update(_near(self._starts, reading.instant_s - reading.lag_s, LARGEST_SKEW_S))
             found.update(self._around.containing(reading.instant_s))
-        for seconds in (-1, 0, 1):
-            found.update(self._named.get(seen.local + timedelta(seconds=seconds), ()))
+        near = [seen.local + timedelta(seconds=each) for each in (-1, 0, 1)] if seen.local is not None else []
+        for local in near:
+            found.update(self._named.get(local, ()))
         if seen.newest_s is not None:
             found.update(_near(self._ends, seen.newest_s, END_WINDOW_S))
         agreeing = self._params.agreeing(seen.config) if seen.config else 0

@@ -47,7 +47,7 @@ class Seen:
 
     Attributes:
         path: Its path.
-        local: The stamp as naive local time.
+        local: The stamp as naive local time; None where the name has none.
         clock: The clock that wrote it.
         readings: What the stamp may mean; empty while the clock is undecided.
         newest_s: UTC seconds of its newest own file; None when times cannot be trusted.
@@ -60,7 +60,7 @@ class Seen:
     """
 
     path: str
-    local: datetime
+    local: datetime | None
     clock: FittedClock
     readings: tuple[Reading, ...]
     newest_s: float | None

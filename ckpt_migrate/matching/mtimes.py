@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.lags import start_rate
+from ckpt_migrate.matching.zones import local_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +98,7 @@ def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[
     """Return when each directory's newest file (manifests aside) was written, UTC seconds since 1970, by path.
 
     Directories that were copied are left out: a copy finishes, within an hour, directories whose stamps lie days
-    apart.
+    apart, or hours apart and days back.
     """
     manifests = {manifest.name for manifest in recipe.manifests}
     newest: dict[str, float] = {}
@@ -108,12 +109,25 @@ def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[
             newest[checkpoint.path] = max(times) / 1e9
             stretches[int(newest[checkpoint.path] // COPY_BIN_S)].append(checkpoint)
     for found in stretches.values():
-        stamps = [checkpoint.name.local_time for checkpoint in found if checkpoint.name is not None]
-        span_s = (max(stamps) - min(stamps)).total_seconds()
-        if len(found) >= FEWEST_COPIED and span_s > LARGEST_STAMP_SPAN_S:
+        stamps = [c.name.local_time for c in found if c.name is not None and c.name.local_time is not None]
+        span_s = (max(stamps) - min(stamps)).total_seconds() if stamps else 0.0
+        first_s = min(newest[checkpoint.path] for checkpoint in found)
+        waited_s = first_s - local_seconds(max(stamps)) if stamps else 0.0
+        is_spread = span_s > LARGEST_STAMP_SPAN_S or (span_s > COPY_BIN_S and waited_s > LARGEST_STAMP_SPAN_S)
+        is_copied = len(found) >= FEWEST_COPIED and is_spread
+        if is_copied or (not stamps and _came_together(found)):
             for checkpoint in found:
                 del newest[checkpoint.path]
     return newest
+
+
+def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:
+    """Say whether several directories without stamps have no file older than an hour before the newest of all.
+
+    Trainings that short would lose a witness by it, copies a false one.
+    """
+    times = [file.mtime_ns for checkpoint in checkpoints for file in checkpoint.files if file.kind == "file"]
+    return len(checkpoints) > 1 and max(times) - min(times) < COPY_BIN_S * 1e9
 
 
 def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.matching.keys import KeyPatterns
+from ckpt_migrate.matching.paths import named_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -29,6 +30,8 @@ ID_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _STAMP_AFTER_ID = re.compile(r"_(\d{8}_\d{6})")
 REFERENCE_BITS = 20.0
 """One side naming the other: by accident about once in a million."""
+PATH_BITS = 12.0
+"""A run naming the end of a directory's path: a folder of that name may have been deleted and made anew."""
 SHARED_OTHER_BITS = -6.0
 """A run that is not among the several that name a directory."""
 _BEST_CHECKPOINTS = frozenset({"best_model_path", "best_model_checkpoint"})
@@ -38,11 +41,19 @@ _LONGEST_QUOTE = 120
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One side naming the other; `place` in words, `text` as it stands there."""
+    """One side naming the other.
+
+    Attributes:
+        run_id: The run.
+        place: Where, in words.
+        text: What stands there.
+        bits: What it is worth when it names one run alone.
+    """
 
     run_id: str
     place: str
     text: str
+    bits: float = REFERENCE_BITS
 
     def words(self) -> str:
         """Return the reference as a person would say it."""
@@ -61,6 +72,8 @@ def find_references(
     found: defaultdict[str, list[Reference]] = defaultdict(list)
     for path, reference in _named_by_runs(checkpoints, store, recipe):
         found[path].append(reference)
+    for path, run_id, place, text in named_paths(checkpoints, store, recipe) if recipe.is_link else ():
+        found[path].append(Reference(run_id, place, text, PATH_BITS))
     other_run = KeyPatterns(recipe.other_run_keys)
     for checkpoint in checkpoints:
         for reference in _naming_runs(checkpoint, evidence.get(checkpoint.path), run_ids, other_run):
@@ -74,18 +87,18 @@ def find_references(
 def reference_bits(references: Sequence[Reference], run_id: str, run_total: int) -> float:
     """Return the weight of all references of a checkpoint for one run.
 
-    A place that names one run alone speaks with REFERENCE_BITS, for it and against all others. A place that names
+    A place that names one run alone speaks with all its bits, for it and against all others. A place that names
     k runs says no more than that it is one of them: log2(N / k).
     """
     bits = 0.0
-    places: defaultdict[str, set[str]] = defaultdict(set)
+    places: defaultdict[tuple[float, str], set[str]] = defaultdict(set)
     for reference in references:
-        places[reference.place].add(reference.run_id)
-    for named in places.values():
+        places[reference.bits, reference.place].add(reference.run_id)
+    for (most, _), named in places.items():
         if len(named) == 1:
-            one = REFERENCE_BITS if run_id in named else -REFERENCE_BITS
+            one = most if run_id in named else -most
         elif run_id in named:
-            one = max(0.0, min(REFERENCE_BITS, math.log2(run_total / len(named))))
+            one = max(0.0, min(most, math.log2(run_total / len(named))))
         else:
             one = SHARED_OTHER_BITS
         bits = one if not bits else (min(bits, one) if min(bits, one) < 0 else max(bits, one))

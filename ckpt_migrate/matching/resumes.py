@@ -58,7 +58,8 @@ def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], further: float) 
     """
     places: defaultdict[str, list[int]] = defaultdict(list)
     for position, case in enumerate(cases):
-        places[case.checkpoint.uid].append(position)
+        if case.checkpoint.uid:
+            places[case.checkpoint.uid].append(position)
     links = [
         (position, earlier)
         for position, case in enumerate(cases)
@@ -98,7 +99,8 @@ def _link(
         if one.run_id not in before or not is_inside(later.seen, run) or is_at_start(later.seen, run):
             continue
         goes_before = is_at_start(earlier.seen, run) or is_inside(earlier.seen, run)
-        if later.seen.local <= earlier.seen.local or not goes_before:
+        after, before_it = later.seen.local, earlier.seen.local
+        if after is None or before_it is None or after <= before_it or not goes_before:
             continue
         factor = named_factor * max(SAME_RUN / further, 1.0)
         _say(one, shares[1][one.run_id], factor, f"{_LATER} {_name(earlier)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from typing import TYPE_CHECKING
 
@@ -59,8 +58,9 @@ def see(
         if checkpoint.name is None:
             continue
         found = evidence.get(checkpoint.path, Evidence())
-        clock = clocks[os.path.dirname(checkpoint.path)]
-        readings = clock.readings(checkpoint.name.local_time)
+        clock = clocks[checkpoint.collection]
+        local = checkpoint.name.local_time
+        readings = () if local is None else clock.readings(local)
         written = newest_s.get(checkpoint.path)
         first_s = min((one.instant_s for one in readings), default=None)
         if written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S:
@@ -68,7 +68,7 @@ def see(
         steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
         seen[checkpoint.path] = Seen(
             path=checkpoint.path,
-            local=checkpoint.name.local_time,
+            local=local,
             clock=clock,
             readings=readings,
             newest_s=written,

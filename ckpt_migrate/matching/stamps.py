@@ -53,7 +53,7 @@ def name_difference(seen: Seen, run: Run) -> float | None:
     Both were written by the same local clock, so no time zone is needed.
     """
     stamp = name_stamp(run.name)
-    return None if stamp is None else (seen.local - stamp).total_seconds()
+    return None if stamp is None or seen.local is None else (seen.local - stamp).total_seconds()
 
 
 def learn_name_shares(differences: Iterable[float]) -> dict[int, float]:

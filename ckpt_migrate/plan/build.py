@@ -177,11 +177,11 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
     if verdict.run_id is None or checkpoint.name is None:
         return entry
     run = facts[verdict.run_id]
-    name = given.recipe.target.format(uid=run.run_id, stamp=checkpoint.name.stamp)
+    target = given.recipe.target_of(checkpoint.path, run.run_id) or checkpoint.path
     entry = replace(
         entry,
         run_id=run.run_id,
-        target=_shown(os.path.join(os.path.dirname(checkpoint.path), name), given),
+        target=_shown(target, given),
         confidence=verdict.confidence,
         evidence=_lines(verdict.weights),
     )
@@ -191,7 +191,10 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
         return replace(entry, status=Status.BUSY, reason=reason)
     if run.is_deleted:
         return replace(entry, reason="its run is deleted in MLflow: restore it there, or change the action to rename")
-    entry = replace(entry, action=Action.RENAME)
+    if given.recipe.is_link and checkpoint.uid:
+        what = f"its manifest names run {checkpoint.uid}, which no store here has; this one fits, too"
+        return replace(entry, status=Status.AMBIGUOUS, reason=what)
+    entry = replace(entry, action=Action.REPAIR if given.recipe.is_link else Action.RENAME)
     return leave_alone(entry) if checkpoint.path in given.answers.left else entry
 
 

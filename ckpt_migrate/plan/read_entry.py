@@ -99,11 +99,12 @@ class EntryReader:
         return Proposal(entry.action, None, None, ())  # more was edited than may be, and is refused
 
     def _target(self, checkpoint: str, run_id: str | None) -> str | None:
-        folder, slash, name = checkpoint.rpartition("/")
-        parsed = self._recipe.target.parse(name) or self._recipe.legacy.parse(name)
-        if run_id is None or parsed is None:
+        if run_id is None:
             return None
-        return folder + slash + self._recipe.target.format(uid=run_id, stamp=parsed.stamp)
+        # The names of some frameworks begin above the plan's folder.
+        target = self._recipe.target_of(os.path.normpath(os.path.join(self._folder, checkpoint)), run_id)
+        folder, slash, _ = checkpoint.rpartition("/")
+        return None if target is None else folder + slash + os.path.basename(target)
 
     def _derived_target(self, entry: Entry, keys: Mapping[str, Field]) -> str | None:
         if entry.run_id is not None and not is_run_id(entry.run_id):
@@ -117,7 +118,8 @@ class EntryReader:
         if target is None:
             keys["checkpoint"].refuse("is not named in a form that can be renamed")
         elif entry.action is Action.RENAME and target == entry.checkpoint:
-            keys["action"].refuse("the directory is named after this run already; repair writes its manifests")
+            why = "keeps its name by this recipe" if self._recipe.is_link else "is named after this run already"
+            keys["action"].refuse(f"the directory {why}; repair writes its manifests")
         elif entry.action is Action.REPAIR and target != entry.checkpoint:
             keys["action"].refuse("repair is for directories that are named after their run already")
         return target

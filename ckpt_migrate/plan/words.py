@@ -70,7 +70,7 @@ def summary_line(plan: Plan) -> str:
     if not any(plan.summary["status"].values()):
         return "No changes: no checkpoint directories were found below the roots."
     linked = plan.summary["status"]["linked"]
-    unchanged = linked - sum(1 for entry in plan.entries if entry.action is Action.REPAIR)
+    unchanged = linked - sum(1 for e in plan.entries if e.action is Action.REPAIR and e.status is Status.LINKED)
     renames, repairs = actions.count(Action.RENAME), actions.count(Action.REPAIR)
     if not renames and not repairs and not decide:
         return f"No changes. {linked:,} directories name their run already, and their manifests agree."

@@ -108,8 +108,8 @@ def _run_doubts(run: RunFacts) -> Iterator[str]:
 
 
 def _time_doubts(entry: Entry, run: RunFacts, plan: Plan, recipe: Recipe) -> Iterator[str]:
-    name = recipe.legacy.parse(os.path.basename(entry.checkpoint))
-    if name is None or run.start is None:
+    name = recipe.parse(plan.absolute(entry.checkpoint))
+    if name is None or name.local_time is None or run.start is None:
         return
     zone, slack_s = plan.clock.timezone, 0.0
     if zone is None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.configs import config_paths
@@ -98,9 +99,12 @@ class Inspector:
         # Thousands of directories hold files of the same few names.
         self._known: dict[str, tuple[str, ...]] = {}
 
-    def parse(self, name: str) -> DirectoryName | None:
-        """Return the parts of a directory name of a known form."""
-        return self._recipe.legacy.parse(name) or self._recipe.target.parse(name)
+    def recognise(self, path: str) -> DirectoryName | None:
+        """Return the parts of the name of what is at a path, when it is named and marked as a checkpoint directory."""
+        name = self._recipe.parse(path)
+        if name is None or not self._recipe.marks:
+            return name
+        return name if any(_holds(path, mark) for mark in self._recipe.marks) else None
 
     def why_not(self, name: str) -> str | None:
         """Return why a name that looks like a known form is of none; None when it does not look so."""
@@ -115,15 +119,9 @@ class Inspector:
             return None
         except OSError as error:
             listing = Listing((), error)
-        state, reason = self._judge(directory, listing)
+        state, reason, name = self._judge(directory, listing)
         return self._record(
-            path,
-            directory.root,
-            directory.status,
-            state=state,
-            reason=reason,
-            name=directory.name,
-            files=listing.files,
+            path, directory.root, directory.status, state=state, reason=reason, name=name, files=listing.files
         )
 
     def inspect_single(
@@ -183,21 +181,27 @@ class Inspector:
                 self._known[path] = found
         return found
 
-    def _judge(self, directory: Directory, listing: Listing) -> tuple[State, str | None]:
+    def _judge(self, directory: Directory, listing: Listing) -> tuple[State, str | None, DirectoryName | None]:
         path, name = directory.path, directory.name
         if listing.error is not None:
             where = listing.error.filename
             inside = where is not None and where != path
             shown = f"{printable(os.path.relpath(where, path))}: " if inside else ""
-            return State.UNREADABLE, shown + cause_of(listing.error)
+            return State.UNREADABLE, shown + cause_of(listing.error), name
         if name is None:
-            return State.OTHER, directory.why_other
+            return State.OTHER, directory.why_other, None
         if not is_writable(path):
-            return State.OTHER, "its path holds control characters or is not UTF-8; rename the folder above it"
-        return (State.TARGET if self._names_itself(path, name, listing.files) else State.LEGACY), None
+            return State.OTHER, "its path holds control characters or is not UTF-8; rename the folder above it", name
+        named = self._named_inside(path, listing.files)
+        if self._recipe.is_link:
+            # A name that a framework made says nothing; a manifest does, when it names one run.
+            linked = replace(name, uid=next(iter(named))) if len(named) == 1 else name
+            return (State.TARGET if linked.uid else State.LEGACY), None, linked
+        is_target = named == {name.uid} and self._recipe.target.parse(path) is not None
+        return (State.TARGET if is_target else State.LEGACY), None, name
 
-    def _names_itself(self, path: str, name: DirectoryName, files: Sequence[FileStat]) -> bool:
-        """Say whether pointers in the directory name its own id, and no other."""
+    def _named_inside(self, path: str, files: Sequence[FileStat]) -> set[str]:
+        """Return the runs that pointers in a directory name."""
         named: set[str] = set()
         for file in files:
             if "pointer" in self._evidence(file.path) and file.kind == "file":
@@ -205,4 +209,11 @@ class Inspector:
                     named.update(read_pointer(os.path.join(path, file.path)))
                 except (OSError, ReaderError):
                     continue
-        return named == {name.uid} and self._recipe.target.parse(os.path.basename(path)) is not None
+        return named
+
+
+def _holds(path: str, mark: str) -> bool:
+    """Say whether a directory holds something by a mark's name; of a pattern, one match is enough."""
+    if not glob.has_magic(mark):
+        return os.path.lexists(os.path.join(path, mark))
+    return next(glob.iglob(os.path.join(glob.escape(path), mark)), None) is not None

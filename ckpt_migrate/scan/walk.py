@@ -111,7 +111,7 @@ def _why_no_root(root: str, inspector: Inspector) -> str | None:
     resolved = os.path.realpath(root)
     if not is_writable(resolved):
         return f"its path {UNWRITABLE_FOLDER}"
-    if inspector.parse(os.path.basename(resolved)) is not None:
+    if inspector.recognise(resolved) is not None:
         return "is itself a checkpoint directory; name the directory that holds it"
     return None
 
@@ -158,7 +158,7 @@ class _Walk:
                 continue
             below: list[str] = []
             for entry in listed:
-                name = self.inspector.parse(entry.name)
+                name = self.inspector.recognise(entry.path)
                 try:
                     status = entry.stat(follow_symlinks=False)
                 except FileNotFoundError:
@@ -232,6 +232,8 @@ class _Walk:
         parent, name = os.path.split(folder)
         is_in_experiment = os.path.basename(parent).isdigit() and not any(map(self.weight_names.fullmatch, names))
         is_run = _RUN_FOLDER.fullmatch(name) is not None and ("artifacts" in names or is_in_experiment)
+        # A recipe whose checkpoints lie in such folders says so, and means those of Lightning.
+        is_run = is_run and not any(text.startswith("{run_id}/") for text in self.recipe.legacy.templates)
         return is_store or is_run or "MLmodel" in names
 
     def _mark_holders(self, folder: str) -> None:
@@ -259,7 +261,7 @@ class _Walk:
             target = os.readlink(path)
         except OSError:
             return
-        if name is not None or self.inspector.parse(os.path.basename(os.path.realpath(path))) is not None:
+        if name is not None or self.inspector.recognise(os.path.realpath(path)) is not None:
             lost = "" if os.path.exists(path) else ", which does not exist"
             reason = f"a symbolic link to {printable(target)}{lost}; links are not followed"
             self._add_single(path, status, State.LINK, reason, name)
@@ -273,7 +275,7 @@ class _Walk:
         all that is below it.
         """
         taken: set[str] = set()
-        why_other = f"the name is not of the form {self.recipe.legacy.template}"
+        why_other = f"the name is not of the form {' or '.join(self.recipe.legacy.templates)}"
         for folder in sorted(self.weights, key=lambda path: path.split("/")):
             owner = self._owner(folder)
             if owner == self.root or owner in self.holders:
