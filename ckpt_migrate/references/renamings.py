@@ -34,10 +34,9 @@ class Renaming:
 def renamings_of(plan: Plan, recipe: Recipe) -> tuple[Renaming, ...]:
     """Return the directories that apply renames, and those that a person may yet decide to rename."""
     renamings = []
-    for entry in plan.entries:
+    for entry in plan.entries if not recipe.is_link else ():
         path = plan.absolute(entry.checkpoint)
-        name = os.path.basename(path)
-        if entry.status is Status.LINKED or not (recipe.legacy.parse(name) or recipe.target.parse(name)):
+        if entry.status is Status.LINKED or recipe.parse(path) is None:
             continue
         target = os.path.basename(entry.target or "") if entry.action is Action.RENAME else None
         renamings.append(Renaming(path, target, entry.action is not Action.SKIP))

@@ -63,8 +63,7 @@ def run_starts(plan: Plan) -> Mapping[str, str]:
 
 
 def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
-    name = entry.checkpoint.rpartition("/")[2]
-    parsed = recipe.target.parse(name) or recipe.legacy.parse(name)
+    parsed = recipe.parse(entry.checkpoint)
     target = None if entry.target is None else entry.target.rpartition("/")[2]
     proposal = entry.proposal
     other = proposal if proposal is not None and proposal.run_id not in {None, entry.run_id} else None
@@ -72,7 +71,7 @@ def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
         path=entry.checkpoint,
         found=found_words(entry),
         action=entry.action.value,
-        stamp=None if parsed is None else parsed.local_time.isoformat(),
+        stamp=None if parsed is None or parsed.local_time is None else parsed.local_time.isoformat(),
         new_name=target if entry.action is Action.RENAME else None,
         case=None if entry.run_id is None else _case(entry.run_id, entry.confidence, entry.evidence),
         reason=choice_words(entry) or entry.reason or "",
