@@ -6,7 +6,6 @@ the directory's stamp, and its params against the config in the directory. A dou
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone

@@ -50,7 +50,7 @@ def as_found(plan: Plan, entry: Entry, recipe: Recipe) -> Checkpoint | None:
         root=plan.absolute(entry.root),
         state=State.LEGACY,
         reason=None,
-        name=recipe.legacy.parse(os.path.basename(path)),
+        name=recipe.parse(path),
         files=files,
         mtime_ns=status.st_mtime_ns,
         fingerprint="",
