@@ -136,9 +136,12 @@ def _anchor(names: Sequence[bytes]) -> list[_Anchored]:
         for name in names:
             parts[name[least]].append(name)
         return [one for part in sorted(parts) for one in _anchor(parts[part])]
-    literal = re.escape(names[0][start:stop])
-    tail = b"".join(_class(column) for column in columns[stop:])
-    return [_Anchored(re.compile(literal + tail, re.DOTALL), start, len(columns))]
+    # Matches must not hide each other: of the anchor no more is consumed than can be without overlapping itself.
+    anchor = names[0][start:stop]
+    consumed = len(anchor) if not any(anchor.startswith(anchor[place:]) for place in range(1, len(anchor))) else 1
+    tail = re.escape(anchor[consumed:]) + b"".join(_class(column) for column in columns[stop:])
+    pattern = re.escape(anchor[:consumed]) + b"(?=" + tail + b")"
+    return [_Anchored(re.compile(pattern, re.DOTALL), start, len(columns))]
 
 
 def _longest_run(flags: Sequence[bool]) -> tuple[int, int]:

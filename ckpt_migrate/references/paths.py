@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
-_BEFORE_NAME = re.compile(r"[^\s\"'`=,;()\[\]{}<>|]*\Z")
+_PATH = re.compile(r"[^\s\"'`=,;()\[\]{}<>|]*")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]+@[\w.-]+:")
 LONGEST_PATH = 4096
@@ -40,8 +40,9 @@ class Leads:
             name: The name.
             file_folder: Absolute folder of the file.
         """
-        found = _BEFORE_NAME.search(before)
-        prefix = ("" if found is None else found[0]).replace("\\/", "/").replace("%2F", "/").replace("%2f", "/")
+        backwards = _PATH.match(before[::-1])  # from the name on: a search from the left would try every start
+        path = "" if backwards is None else backwards[0][::-1]
+        prefix = path.replace("\\/", "/").replace("%2F", "/").replace("%2f", "/")
         scheme = next(iter(_SCHEME.finditer(prefix)), None)
         if scheme is not None and scheme[1] != "file":
             return f"another place: {prefix[scheme.start() :][:200]}"

@@ -147,6 +147,8 @@ def _rules_above(path: str) -> tuple[_Rules, ...]:
     for part in [] if path == top else os.path.relpath(path, top).split(os.sep):
         rules = _with_rules(rules, folder, os.path.join(folder, _IGNORE_FILE))
         folder = os.path.join(folder, part)
+        if _is_ignored(folder, rules, is_folder=True):
+            return ()  # they name all that is in it, and it was asked for all the same
     return rules
 
 

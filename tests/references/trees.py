@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.references.build import SearchInput, build_references
-from ckpt_migrate.references.records import EditAction
+from ckpt_migrate.references.records import EditAction, LeftKind
 from ckpt_migrate.references.renamings import renamings_of
 from ckpt_migrate.scan.walk import scan_roots
 
@@ -65,3 +65,11 @@ def old_name(tree: Tree, number: int) -> str:
 def new_name(tree: Tree, number: int) -> str:
     """Return its name after apply."""
     return os.path.basename(str(tree.entries[number].target))
+
+
+def left(tree: Tree, plan: Plan) -> dict[LeftKind, list[str]]:
+    """Return what a plan leaves alone, by reason, as paths relative to the folder."""
+    found: dict[LeftKind, list[str]] = {}
+    for each in references(plan).left:
+        found.setdefault(each.kind, []).extend(os.path.relpath(path, tree.folder) for path in each.where)
+    return {kind: sorted(paths) for kind, paths in found.items()}
