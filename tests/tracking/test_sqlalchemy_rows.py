@@ -58,9 +58,11 @@ def test_a_database_of_something_else_is_an_error(tmp_path: Path) -> None:
 
 
 def test_a_missing_driver_is_named_with_how_to_install_it() -> None:
-    if any(importlib.util.find_spec(name) for name in ("MySQLdb", "psycopg2")):
-        pytest.skip("the drivers are installed here")
-    for scheme, driver in (("mysql", "pymysql"), ("postgresql", "psycopg2-binary")):
+    drivers = {"mysql": ("MySQLdb", "pymysql"), "postgresql": ("psycopg2", "psycopg2-binary"), "mssql": ("pyodbc",) * 2}
+    missing = {scheme: named for scheme, (module, named) in drivers.items() if importlib.util.find_spec(module) is None}
+    if not missing:
+        pytest.skip("all drivers are installed here")
+    for scheme, driver in missing.items():
         with pytest.raises(StoreError, match="not installed") as caught:
             open_stores([f"{scheme}://bob:s3cret@127.0.0.1/mlflow"])
         assert f"pip install {driver}" in str(caught.value)
