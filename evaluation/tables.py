@@ -29,7 +29,7 @@ def scenario_table(totals: Mapping[tuple[str, str], Score], scenarios: Sequence[
             rows.append(_row(scenario, matcher, found))
     if len(scenarios) > 1:
         rows += [_row("ALL", matcher, found) for matcher, found in sums.items()]
-    lines = [_aligned(rows), ""]
+    lines = [aligned(rows), ""]
     for matcher, found in sums.items():
         lines.append(
             f"{matcher}: {found.wrong} wrong in {found.renamed} renames; "
@@ -63,7 +63,7 @@ def reliability_table(totals: Mapping[tuple[str, str], Score], scenarios: Sequen
         if renames.count or guesses.count:
             high = f" to {CONFIDENCE_EDGES[index + 1]:g}" if index + 1 < len(CONFIDENCE_EDGES) else ""
             rows.append((f"{low:g}{high}", *_shares(renames), *_shares(guesses)))
-    return f"Reliability of {matcher}\n{_aligned(rows)}\n" if len(rows) > 1 else ""
+    return f"Reliability of {matcher}\n{aligned(rows)}\n" if len(rows) > 1 else ""
 
 
 def _shares(found: Bin) -> tuple[str, str, str]:
@@ -78,7 +78,8 @@ def mistakes_list(totals: Mapping[tuple[str, str], Score]) -> str:
     return "\n".join(["Wrong renames", *(lines or ["none"])]) + "\n"
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> str:
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in columns, the first two to the left and the rest, which are numbers, to the right."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(
         "  ".join(
@@ -96,4 +97,4 @@ def times_table(totals: Mapping[tuple[str, str], Score], matchers: Sequence[str]
         found = sum((each for (_, name), each in totals.items() if name == matcher), Score())
         seconds = max(found.seconds, 1e-9)
         rows.append((matcher, f"{seconds / max(found.worlds, 1):.3f}", f"{found.checkpoints / seconds:.0f}"))
-    return f"Time\n{_aligned(rows)}\n"
+    return f"Time\n{aligned(rows)}\n"
