@@ -123,16 +123,18 @@ def run_facts(run_ids: Iterable[str], runs: Mapping[str, Run], store: RunStore, 
     """Return what manifests say of these runs; ids that the store does not have are left out."""
     wanted = sorted(set(run_ids) & runs.keys())
     details = store.details(wanted)
-    return {run_id: _facts(runs[run_id], details.get(run_id), recipe) for run_id in wanted}
+    patterns = [KeyPatterns((pattern,)) for pattern in recipe.main_params]
+    return {run_id: _facts(runs[run_id], details.get(run_id), patterns, recipe.final_metrics) for run_id in wanted}
 
 
-def _facts(run: Run, details: RunDetails | None, recipe: Recipe) -> RunFacts:
+def _facts(
+    run: Run, details: RunDetails | None, main_params: Sequence[KeyPatterns], final_metrics: Sequence[str]
+) -> RunFacts:
     params = {} if details is None else details.params
     metrics = {} if details is None else details.metrics
     main: dict[str, str] = {}
-    for pattern in recipe.main_params:
-        matches = KeyPatterns((pattern,))
-        main |= {_text(key): _text(params[key]) for key in sorted(params) if matches.matches(key) and key not in main}
+    for pattern in main_params:
+        main |= {_text(key): _text(params[key]) for key in sorted(params) if pattern.matches(key) and key not in main}
     start = run.start_utc_ms
     return RunFacts(
         run_id=run.run_id,
@@ -144,7 +146,7 @@ def _facts(run: Run, details: RunDetails | None, recipe: Recipe) -> RunFacts:
         start=None if start is None else datetime.fromtimestamp(start // 1000, timezone.utc).strftime("%FT%TZ"),
         artifact_uri=None if run.artifact_uri is None else _text(run.artifact_uri),
         params=dict(list(main.items())[:MOST_MAIN_PARAMS]),
-        metrics={_text(name): metrics[name].value for name in recipe.final_metrics if name in metrics},
+        metrics={_text(name): metrics[name].value for name in final_metrics if name in metrics},
     )
 
 

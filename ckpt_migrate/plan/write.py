@@ -207,6 +207,8 @@ def _in_flow(text: str) -> str:
 
 def quoted(text: str) -> str:
     """Return a text in double quotes, all that is not printable escaped."""
+    if text.isprintable() and '"' not in text and "\\" not in text:
+        return f'"{text}"'
     return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _escape(char)) for char in text) + '"'
 
 

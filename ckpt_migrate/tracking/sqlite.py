@@ -92,6 +92,7 @@ class SqliteRows:
         self._shown = shown
         self._columns: dict[str, frozenset[str]] | None = None
         self._rows_of: dict[str, dict[object, array[int]]] = {}
+        self._indexed: dict[str, bool] = {}
 
     def columns(self) -> Mapping[str, frozenset[str]]:
         """Return the columns of the tables that exist."""
@@ -158,6 +159,11 @@ class SqliteRows:
             yield from self._fetch(f"{statement} WHERE {column} IN ({', '.join('?' * len(some))})", *some)
 
     def _is_indexed(self, table: str) -> bool:
+        if table not in self._indexed:
+            self._indexed[table] = self._has_index(table)
+        return self._indexed[table]
+
+    def _has_index(self, table: str) -> bool:
         indexes = [row[1] for row in self._fetch(f"PRAGMA index_list({table})")]
         columns = [self._fetch("SELECT name FROM pragma_index_info(?) WHERE seqno = 0", name) for name in indexes]
         return [("run_uuid",)] in columns
