@@ -171,8 +171,11 @@ class _Rollback:
         tag = f"{TEMPORARY_PREFIX}{self.history.plan_digest[:8]}"
         located = [finding.located for finding in self.edits if finding.located is not None]
         sweeps = [sweep for finding in self.edits for sweep in finding.sweeps]
-        number = self.history.next_group
-        for group in edit_groups(located, sweeps, number, Phase.ROLLBACK, folders=self.history.folders):
+        number, folders = self.history.next_group, self.history.folders
+        # Before the renames: afterwards these folders are elsewhere.
+        holding = dict.fromkeys(os.path.dirname(finding.path) for finding in self.edits)
+        late = [path for path in holding if path in folders and os.path.isdir(path)]
+        for group in edit_groups(located, sweeps, number, Phase.ROLLBACK, folders=folders, late=late):
             yield group
             number = group.number + 1
         groups = remaining_groups(changes, self.history, Phase.ROLLBACK, tag=tag, first=number)

@@ -108,17 +108,22 @@ class ReferenceEdits:
 
     def _list(self) -> Iterator[_Listed]:
         references = () if self._plan.references is None else self._plan.references.files
-        by_source = {task.source: task for task in self._tasks}
+        by_path = {path: task for task in self._tasks for path in (task.source, self._plan.absolute(task.label))}
         for number, reference in enumerate(references):
             if reference.action is not EditAction.EDIT:
                 continue
+            # Not by the real path: at the old name of a directory that was renamed already there may be a link to it.
             shown = self._plan.absolute(reference.file)
-            path = os.path.join(os.path.realpath(os.path.dirname(shown)), os.path.basename(shown))
-            above = os.path.dirname(path)
-            while above not in by_source and above != os.path.dirname(above):
+            above = os.path.dirname(shown)
+            while above not in by_path and above != os.path.dirname(above):
                 above = os.path.dirname(above)
-            task = by_source.get(above)
-            yield _Listed(number, reference, path, task, "" if task is None else os.path.relpath(path, above))
+            task = by_path.get(above)
+            if task is None:
+                path = os.path.join(os.path.realpath(os.path.dirname(shown)), os.path.basename(shown))
+                yield _Listed(number, reference, path, None, "")
+            else:
+                inside = os.path.relpath(shown, above)
+                yield _Listed(number, reference, os.path.join(task.source, inside), task, inside)
 
     def _left_links(self) -> Iterator[tuple[int, Task]]:
         if self._plan.references is None or not self._plan.references.leave_links:

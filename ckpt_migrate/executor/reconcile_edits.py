@@ -59,9 +59,8 @@ def reconcile_edits(
 
 
 def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Collection[bytes], tag: str) -> EditFinding:
-    path = logged.path
-    if logged.item is not None and logged.item in places:
-        path = os.path.join(places[logged.item], logged.inside)
+    place = None if logged.item is None else places.get(logged.item)
+    path = logged.path if place is None else os.path.join(place, logged.inside)
     finding = EditFinding(logged, path)
     stays = _names_kept(logged, kept) if goal is Goal.BEFORE else None
     if stays is not None:
@@ -70,7 +69,7 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
     wanted, other = (logged.before, logged.after) if goal is Goal.BEFORE else (logged.after, logged.before)
     patches = reversed_patches(logged.patches) if goal is Goal.BEFORE else logged.patches
     try:
-        found = read_state(path, limit_bytes=LARGEST_BYTES)
+        found = _look(path, wanted)
         leftovers = _leftovers(logged, os.path.dirname(path))
     except OSError as error:
         finding.obstacle = f"{path}: {error.strerror}"
@@ -100,6 +99,12 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
     if foreign:
         finding.obstacle = f"{foreign[0]}: holds an edit that was made while the migration was cut short"
     return finding
+
+
+def _look(path: str, wanted: Content | None) -> FileState | None:
+    if wanted is None and not os.path.islink(path):
+        return None  # a link of ours is gone, as it shall be; what took its place is none of an edit's business
+    return read_state(path, limit_bytes=LARGEST_BYTES)
 
 
 def _names_kept(logged: LoggedEdit, kept: Collection[bytes]) -> str | None:

@@ -133,7 +133,7 @@ def _references(references: References) -> Iterator[str]:
         members = left_data(left)
         places = members.pop("where")
         yield from _members(members, "  - ", "    ")
-        yield "    where:"
+        yield f"    where:{'' if places else ' []'}"
         yield from (f"    - {scalar(place)}" for place in places)
 
 

@@ -12,6 +12,15 @@ from ckpt_migrate.plan.fields import SUMMARIES, shown_confidence
 from ckpt_migrate.plan.read import parse_plan
 from ckpt_migrate.plan.records import Action, Candidate, Clock, Entry, Link, Plan, RunFacts, Status
 from ckpt_migrate.recipe import load_recipe
+from ckpt_migrate.references.records import (
+    EditAction,
+    LeftAlone,
+    LeftKind,
+    LineChange,
+    MentionKind,
+    Reference,
+    References,
+)
 from ckpt_migrate.strict_yaml import Problems
 
 if TYPE_CHECKING:
@@ -82,6 +91,24 @@ def entry(number: int, status: Status = Status.MATCHED, **changes: Any) -> Entry
     return replace(named, **changes)
 
 
+def small_references() -> References:
+    """Return references with one of each: a text to edit, a link to skip, mentions left alone."""
+    old, new = entry(1).checkpoint, str(entry(1).target)
+    text = Reference(
+        file="configs/a.yaml",
+        action=EditAction.EDIT,
+        kind=MentionKind.TEXT,
+        lines=(LineChange(3, f'a: "{old}"', f'a: "{new}"'),),
+        at=(34, 120),
+        encoding="utf-8",
+        digest="5" * 64,
+        note="tracked by git, with changes that are not committed",
+    )
+    link = replace(text, file="latest", kind=MentionKind.LINK, action=EditAction.SKIP, at=(0,), note=None)
+    left = LeftAlone(LeftKind.WORD, "a part of a longer word", 3, ("a.txt", "b.txt"))
+    return References(("configs", "."), searched=12, ignored=1, files=(text, link), left=(left,))
+
+
 def small_plan(**changes: Any) -> Plan:
     """Return a plan of four entries: two matched, below two roots, one ambiguous, one linked with wrong manifests."""
     other = "/data/more"
@@ -105,6 +132,7 @@ def small_plan(**changes: Any) -> Plan:
         entries=entries,
         folder=FOLDER,
         links=(Link(f"{ROOT}/latest", entry(1).checkpoint.rpartition("/")[2], entry(1).checkpoint),),
+        references=small_references(),
     )
     return replace(plan, **changes)
 
@@ -115,8 +143,12 @@ def parsed(text: str, folder: str = FOLDER) -> tuple[Plan | None, tuple[str, ...
     found = parse_plan(text, folder, find_recipe, problems)
     if found is None:
         return None, problems.lines()
-    entries = tuple(replace(each, line=0, run_id_line=0) for each in found[0].entries)
-    return replace(found[0], entries=entries), problems.lines()
+    plan, _ = found
+    entries = tuple(replace(each, line=0, run_id_line=0) for each in plan.entries)
+    if plan.references is not None:
+        files = tuple(replace(each, line=0) for each in plan.references.files)
+        plan = replace(plan, references=replace(plan.references, files=files))
+    return replace(plan, entries=entries), problems.lines()
 
 
 def find_recipe(_: str) -> Recipe:
@@ -158,6 +190,34 @@ CLOCKS = st.builds(
 )
 
 
+COUNTS = st.integers(0, 10**12)
+REFERENCES = st.builds(
+    References,
+    paths=LINES,
+    searched=COUNTS,
+    ignored=COUNTS,
+    files=st.lists(
+        st.builds(
+            Reference,
+            file=TEXTS,
+            action=st.sampled_from(EditAction),
+            kind=st.sampled_from(MentionKind),
+            lines=st.lists(st.builds(LineChange, line=COUNTS, before=TEXTS, after=TEXTS), max_size=2).map(tuple),
+            at=st.lists(COUNTS, max_size=3).map(tuple),
+            encoding=st.sampled_from(["utf-8", "latin-1", "utf-16-le", "utf-32-be"]),
+            digest=TEXTS,
+            note=st.none() | TEXTS,
+        ),
+        max_size=2,
+    ).map(tuple),
+    left=st.lists(
+        st.builds(LeftAlone, kind=st.sampled_from(LeftKind), what=TEXTS, count=COUNTS, where=LINES), max_size=2
+    ).map(tuple),
+    leave_links=st.booleans(),
+    tag_runs=st.booleans(),
+)
+
+
 @st.composite
 def wild_plans(draw: st.DrawFn) -> Plan:
     """Return a plan that the planner could have made of a wild world."""
@@ -194,4 +254,5 @@ def wild_plans(draw: st.DrawFn) -> Plan:
         entries=tuple(entries.values()),
         folder=FOLDER,
         links=tuple(draw(st.lists(st.builds(Link, path=TEXTS, text=TEXTS, checkpoint=TEXTS), max_size=2))),
+        references=draw(st.none() | REFERENCES),
     )

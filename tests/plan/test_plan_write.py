@@ -13,13 +13,22 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ckpt_migrate.plan.fields import candidate_data, clock_data, entry_data, link_data, run_data
+from ckpt_migrate.plan.fields import (
+    candidate_data,
+    clock_data,
+    entry_data,
+    link_data,
+    reference_data,
+    references_top,
+    run_data,
+)
 from ckpt_migrate.plan.seal import is_untouched
 from ckpt_migrate.plan.write import flow, render_plan, scalar
 from plan.plans import NASTY, TEXTS, entry, parsed, small_plan, wild_plans
 
 if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Entry, Plan
+    from ckpt_migrate.references.records import References
 
 LOADERS: list[Any] = [yaml.SafeLoader, getattr(yaml, "CSafeLoader", yaml.SafeLoader)]
 PLAIN = st.recursive(
@@ -42,12 +51,19 @@ def shown(plan: Plan) -> dict[str, Any]:
         "clock": {key: value for key, value in clock_data(plan.clock).items() if value not in (None, [])},
         "summary": {key: dict(value) for key, value in plan.summary.items()},
         **({"links": [link_data(link) for link in plan.links]} if plan.links else {}),
+        **({} if plan.references is None else {"references": _references(plan.references)}),
         "entries": [_entry(each) for each in plan.entries],
         "runs": {
             run_id: {key: value for key, value in run_data(run).items() if value not in (None, {})}
             for run_id, run in plan.runs.items()
         },
     }
+
+
+def _references(references: References) -> dict[str, Any]:
+    files = [reference_data(reference) for reference in references.files]
+    kept = [{key: value for key, value in file.items() if value is not None} for file in files]
+    return {**references_top(references), "files": kept}
 
 
 def _entry(each: Entry) -> dict[str, Any]:
@@ -59,7 +75,8 @@ def _entry(each: Entry) -> dict[str, Any]:
 def without_seals(data: dict[str, Any]) -> dict[str, Any]:
     """Return a file's data without its seals."""
     del data["seal"]
-    for part in (*data["entries"], *data["runs"].values()):
+    files = data["references"]["files"] if "references" in data else []
+    for part in (*data["entries"], *data["runs"].values(), *files):
         del part["seal"]
     return data
 
@@ -148,7 +165,7 @@ def test_the_comment_on_top_has_commands_to_paste_and_cannot_be_broken_out_of(na
 
 
 def test_what_is_not_known_is_left_out_and_an_empty_plan_is_a_plan() -> None:
-    plan = small_plan(entries=(), runs={}, links=(), tracking_uri=("mlruns",))
+    plan = small_plan(entries=(), runs={}, links=(), tracking_uri=("mlruns",), references=None)
     text = render_plan(plan)
     assert "entries: []\n" in text
     assert "runs: {}\n" in text

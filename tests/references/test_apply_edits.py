@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
+from trees.references import RECIPE, edited_throughout, new_name, old_name, planned, put, references
 from trees.tree import LONG_AGO_NS, make_tree, stamp, uid
 
 from ckpt_migrate.apply.carry_out import apply_plan
@@ -16,7 +17,6 @@ from ckpt_migrate.journal.logs import latest_log
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.references.records import EditAction
 from ckpt_migrate.rollback import roll_back
-from references.trees import RECIPE, edited_throughout, new_name, old_name, planned, put, references
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,6 +7,7 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from trees.references import RECIPE, left, new_name, old_name, planned, put, references
 from trees.tree import make_tree
 
 from ckpt_migrate.apply.carry_out import apply_plan
@@ -17,7 +18,6 @@ from ckpt_migrate.references.records import EditAction, LeftKind, MentionKind
 from ckpt_migrate.references.search import BLOCK_BYTES, LARGEST_EDITED_BYTES
 from ckpt_migrate.references.walk import Walk, check_paths
 from ckpt_migrate.rollback import roll_back
-from references.trees import RECIPE, left, new_name, old_name, planned, put, references
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -30,6 +30,7 @@ from ckpt_migrate.executor import groups
 from ckpt_migrate.journal.logs import latest_log
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.rollback import roll_back
+from trees.references import edited_throughout, planned, put, references
 from trees.tree import Tree, make_tree, run_id, stamp, uid
 
 if TYPE_CHECKING:
@@ -76,6 +77,22 @@ def make_world(folder: Path) -> Tree:
     tree.repair(5)
     tree.settle()
     tree.refresh()
+    return tree
+
+
+def make_referring_world(folder: Path) -> Tree:
+    """Make a tree with a swap, and around it all kinds of references to be edited; old names keep a link."""
+    tree = make_tree(folder)
+    one, other = f"{uid(8)}_{stamp(8)}", f"{uid(9)}_{stamp(9)}"
+    tree.add(8, old=one, new=other, files={"model.pt": b"w8"})
+    tree.add(9, old=other, new=one, files={"model.pt": b"w9"})
+    name = f"{uid(0)}_{stamp(0)}"
+    tree.add(0, files={"sub/notes.txt": f"as {one}\n".encode(), "README.md": f"from {other}\n".encode()})
+    put(tree, "configs/a.yaml", f"a: checkpoints/phase2/{name}/model.pt # {one}\r\n".encode())
+    put(tree, "configs/b.txt", f"{other}, {name}".encode("utf-16"))
+    (tree.root / "latest").symlink_to(name)
+    tree.settle()
+    tree.references = references(edited_throughout(planned(tree, leave_links=True)))
     return tree
 
 
@@ -149,9 +166,11 @@ def kill_at(what: str, folder: Path, point: Point) -> None:
         raise AssertionError(f"{what} was not killed at {point}: {done.returncode} {done.stderr.decode()[-2000:]}")
 
 
-def prepare(scenario: str, folder: Path, middle: Point | None) -> tuple[Tree, str]:
+def prepare(
+    scenario: str, folder: Path, middle: Point | None, make: Callable[[Path], Tree] = make_world
+) -> tuple[Tree, str]:
     """Bring a fresh world to where the scenario begins; return it and what is to be killed."""
-    tree = start(folder)
+    tree = start(folder, make)
     if scenario == "rollback":
         apply_plan(tree.plan(), load_recipe())
     elif middle is not None and scenario != "apply":
@@ -159,21 +178,27 @@ def prepare(scenario: str, folder: Path, middle: Point | None) -> tuple[Tree, st
     return tree, "rollback" if scenario.startswith("rollback") else "apply"
 
 
-def campaign(folder: Path, *, step: int, scenarios: tuple[str, ...] = SCENARIOS) -> Iterator[tuple[str, Point, str]]:
+def campaign(
+    folder: Path,
+    *,
+    step: int,
+    scenarios: tuple[str, ...] = SCENARIOS,
+    make: Callable[[Path], Tree] = make_world,
+) -> Iterator[tuple[str, Point, str]]:
     """Yield every point killed at, with an empty text or what differed afterwards."""
-    tree = start(folder)
+    tree = start(folder, make)
     original = tree.snapshot(with_inodes=False)
     points = count_calls("apply", folder)
     finished = tree.snapshot(with_inodes=False)
     middle = points[len(points) * 2 // 3]
     for scenario in scenarios:
-        prepare(scenario, folder, middle)
+        prepare(scenario, folder, middle, make)
         what = "rollback" if scenario.startswith("rollback") else "apply"
         for point in itertools.islice(count_calls(what, folder), step // 2, None, step):
             for ending in ("continue", "rollback"):
                 if what == "rollback" and ending == "continue":
                     continue
-                tree, _ = prepare(scenario, folder, middle)
+                tree, _ = prepare(scenario, folder, middle, make)
                 kill_at(what, folder, point)
                 try:
                     difference = _end(tree, ending, original, finished)
@@ -207,11 +232,12 @@ def _end(tree: Tree, ending: str, original: dict[str, object], finished: dict[st
 
 
 def main() -> int:
-    """Run the campaign and print what went wrong."""
+    """Run the campaign on both worlds and print what went wrong."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     total = failed = 0
     with tempfile.TemporaryDirectory() as base:
-        for label, point, difference in campaign(Path(base) / "crash", step=step):
+        worlds = (campaign(Path(base) / "crash", step=step, make=make) for make in (make_world, make_referring_world))
+        for label, point, difference in itertools.chain.from_iterable(worlds):
             total += 1
             if difference:
                 failed += 1

@@ -16,6 +16,8 @@ from ckpt_migrate.scan.listing import current_fingerprint
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ckpt_migrate.references.records import References
+
 LONG_AGO_NS = 1_770_000_000_123_456_789
 """A time in February 2026, with nanoseconds that a careless restore would lose."""
 CLOCK = Clock(None, (), "none", None, None, 0, None, is_decisive=False)
@@ -60,6 +62,7 @@ class Tree:
     roots: list[Path]
     entries: list[Entry] = field(default_factory=list)
     runs: dict[str, RunFacts] = field(default_factory=dict)
+    references: References | None = None
 
     @property
     def root(self) -> Path:
@@ -128,8 +131,9 @@ class Tree:
             runs=dict(self.runs),
             entries=listed,
             folder=str(self.folder),
-            digest=hashlib.sha256(repr(listed).encode()).hexdigest(),
+            digest=hashlib.sha256(repr((listed, self.references)).encode()).hexdigest(),
             path=str(self.folder / "plan.yaml"),
+            references=self.references,
         )
 
     def refresh(self) -> None:

@@ -15,10 +15,9 @@ from ckpt_migrate.scan.walk import scan_roots
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trees.tree import Tree
-
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.references.records import References
+    from trees.tree import Tree
 
 RECIPE = load_recipe()
 
