@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[1]
 PACKAGE = REPOSITORY / "ckpt_migrate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-DATA = {"ckpt_migrate/py.typed", *(f"ckpt_migrate/report/page.{kind}" for kind in ("css", "html", "js"))}
+DATA = {
+    "ckpt_migrate/py.typed",
+    *(f"ckpt_migrate/report/page.{kind}" for kind in ("css", "html", "js")),
+    *(f"ckpt_migrate/schemas/{name}.json" for name in ("plan", "recipe")),
+}
 """Files of the package that are no modules."""
 SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", ".ci"}
 SOURCE_FILES = {"pyproject.toml", "PKG-INFO", ".gitignore", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}

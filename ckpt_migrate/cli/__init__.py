@@ -6,11 +6,13 @@ import importlib
 import io
 import os
 import sys
+import traceback
 from typing import Any
 
 import click
 
 from ckpt_migrate import __version__
+from ckpt_migrate.cli.loudness import make_options
 from ckpt_migrate.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, CkptMigrateError
 
 # Command to (module, one-line help): the list of commands needs none of their modules.
@@ -25,6 +27,8 @@ COMMANDS = {
     "log": ("log", "List past applies and the state each is in."),
     "verify": ("verify", "Check that every directory names its run and every manifest agrees."),
     "find": ("find", "Look up any id or name, old or new, of a directory or a run."),
+    "schema": ("schema", "Print the JSON Schema of plans or of recipes, for editors."),
+    "completions": ("completions", "Print a script that makes a shell complete commands and names."),
     "demo": ("demo", "Make a legacy tree and a real store, and run the whole story on them."),
 }
 
@@ -42,6 +46,8 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"ckpt_migrate.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = module.command
+        if not any(option.name == "quiet" for option in command.params):
+            command.params.extend(make_options())
         return command
 
     def resolve_command(
@@ -62,7 +68,11 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=LazyGroup,
+    params=list(make_options()),
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, prog_name="ckpt-migrate", message="%(prog)s %(version)s")
 def cli() -> None:
     """Give legacy checkpoint directories the id of the MLflow run that made them.
@@ -97,6 +107,8 @@ def run(arguments: list[str]) -> int:
     except CkptMigrateError as error:
         from ckpt_migrate.cli.output import say_error
 
+        if not {"-v", "--verbose"}.isdisjoint(arguments):
+            traceback.print_exception(error)
         say_error(error)
         return error.exit_code
     except KeyboardInterrupt:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")
-@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
+@options.plan
 @options.dry_run
 @options.yes
 @options.tracking_uri
@@ -77,7 +77,7 @@ def command(
     if is_dry_run:
         output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
         output.echo(f"\nDry run: {counts}. Nothing was changed.")
-        output.echo(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
+        output.hint(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
         return 0
     output.echo(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
     if result.log is not None:

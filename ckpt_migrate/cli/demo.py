@@ -16,6 +16,10 @@ def command(folder: str) -> int:
     """Make a legacy tree and a real MLflow store in DIR (default ./ckpt-migrate-demo) and walk through the story.
 
     DIR must be new or empty. Everything stays there to play with.
+
+    \b
+    Example:
+      ckpt-migrate demo /tmp/demo
     """
     from ckpt_migrate.demo import build_demo, walk
 

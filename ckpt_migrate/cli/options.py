@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from ckpt_migrate.cli import completion
 from ckpt_migrate.recipe import DEFAULT_RECIPE
 
 Command = TypeVar("Command", bound=Any)
@@ -25,7 +26,15 @@ def tracking_uri(command: Command) -> Command:
         "The MLflow store: a folder, sqlite:///..., postgresql://..., mysql://..., http(s)://...; several are merged. "
         "Default: MLFLOW_TRACKING_URI, else mlflow.db or mlruns here."
     )
-    wrapped: Command = click.option("--tracking-uri", "tracking_uri", multiple=True, metavar="URI", help=text)(command)
+    wrapped: Command = click.option(
+        "--tracking-uri",
+        "tracking_uri",
+        multiple=True,
+        metavar="URI",
+        envvar="CKPT_MIGRATE_TRACKING_URI",
+        show_envvar=True,
+        help=text,
+    )(command)
     return wrapped
 
 
@@ -33,7 +42,14 @@ def migration(command: Command) -> Command:
     """Add --migration."""
     text = "The recipe: a shipped one's name, or the path of a file."
     wrapped: Command = click.option(
-        "--migration", default=DEFAULT_RECIPE, show_default=True, metavar="NAME|FILE", help=text
+        "--migration",
+        default=DEFAULT_RECIPE,
+        show_default=True,
+        metavar="NAME|FILE",
+        envvar="CKPT_MIGRATE_MIGRATION",
+        show_envvar=True,
+        shell_complete=completion.recipes,
+        help=text,
     )(command)
     return wrapped
 
@@ -41,7 +57,13 @@ def migration(command: Command) -> Command:
 def output_format(command: Command) -> Command:
     """Add --format."""
     wrapped: Command = click.option(
-        "--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="What is printed."
+        "--format",
+        "output_format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        envvar="CKPT_MIGRATE_FORMAT",
+        show_envvar=True,
+        help="What is printed.",
     )(command)
     return wrapped
 
@@ -64,5 +86,33 @@ def dry_run(command: Command) -> Command:
 def lock_timeout(command: Command) -> Command:
     """Add --lock-timeout."""
     text = "Seconds to wait for another process that works on the same roots."
-    wrapped: Command = click.option("--lock-timeout", type=click.FloatRange(min=0), default=0.0, help=text)(command)
+    wrapped: Command = click.option(
+        "--lock-timeout",
+        type=click.FloatRange(min=0),
+        default=0.0,
+        envvar="CKPT_MIGRATE_LOCK_TIMEOUT",
+        show_envvar=True,
+        help=text,
+    )(command)
+    return wrapped
+
+
+def plan(command: Command) -> Command:
+    """Add PLAN, a plan's file."""
+    wrapped: Command = click.argument(
+        "plan_path", metavar="PLAN", type=click.Path(readable=False), shell_complete=completion.plans
+    )(command)
+    return wrapped
+
+
+def timezone(command: Command) -> Command:
+    """Add --timezone."""
+    wrapped: Command = click.option(
+        "--timezone",
+        metavar="IANA",
+        envvar="CKPT_MIGRATE_TIMEZONE",
+        show_envvar=True,
+        shell_complete=completion.zones,
+        help="The zone of the stamps (Europe/Berlin); else it is inferred.",
+    )(command)
     return wrapped

@@ -7,14 +7,17 @@ import math
 import os
 import re
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 
+from ckpt_migrate.cli.loudness import Loudness, current
 from ckpt_migrate.errors import CkptMigrateError
 from ckpt_migrate.plan.fields import entry_record, link_data
 from ckpt_migrate.plan.words import choice_words
@@ -88,6 +91,12 @@ def echo_lines(lines: Iterable[str]) -> None:
         echo(text)
 
 
+def hint(text: str) -> None:
+    """Print what to do next to standard output, unless the command is to be quiet."""
+    if current() is not Loudness.QUIET:
+        echo(text)
+
+
 def say(text: str) -> None:
     """Print a remark to standard error."""
     click.echo(printable_lines(text), err=True)
@@ -100,9 +109,27 @@ def say_error(error: CkptMigrateError) -> None:
     lines += [f"  - {shown(problem)}" for problem in error.problems[:MOST_PROBLEMS]]
     if len(error.problems) > MOST_PROBLEMS:
         lines.append(f"  - and {len(error.problems) - MOST_PROBLEMS:,} more")
+    if error.where is not None and (near := _near(error.where)) is not None:
+        lines.append(f"  Did you mean {shown(near)}?")
     if error.remedy is not None:
         lines.append(f"  {printable_lines(error.remedy)}")
     click.echo("\n".join(lines), err=True)
+
+
+def _near(path: str) -> str | None:
+    """Return what a mistyped path may have meant: its first part that is not there, as its folder spells it."""
+    parts = path.rstrip("/").split("/")
+    for end in range(1, len(parts) + 1):
+        if os.path.lexists("/".join(parts[:end]) or "/"):
+            continue
+        folder = "/".join(parts[: end - 1])
+        try:
+            names = os.listdir(folder or ("/" if path.startswith("/") else "."))
+        except OSError:
+            return None
+        near = get_close_matches(parts[end - 1], names, n=1)
+        return "/".join([*parts[: end - 1], near[0], *parts[end:]]) if near else None
+    return None
 
 
 def say_links(plan: Plan) -> None:
@@ -176,8 +203,29 @@ class _Bars:
         return self._bar(items, desc=label, total=total, file=sys.stderr, leave=False, delay=0.5, dynamic_ncols=True)  # type: ignore[no-any-return] # tqdm has no types
 
 
+class _Timed:
+    """Says how long each loop took, whatever else shows it."""
+
+    def __init__(self, inner: Progress) -> None:
+        self._inner = inner
+
+    def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterable[T]:
+        began, count = time.monotonic(), 0
+        for item in self._inner.track(items, label=label, total=total):
+            yield item
+            count += 1
+        say(f"{label}: {count:,} in {time.monotonic() - began:.1f} s")
+
+
 def bars() -> Progress:
-    """Return progress bars when standard error is a terminal, and silence otherwise."""
+    """Return progress bars when standard error is a terminal, and silence otherwise; as loud as is wanted."""
+    loudness = current()
+    if loudness is Loudness.VERBOSE:
+        return _Timed(_bars())
+    return SILENT if loudness is Loudness.QUIET else _bars()
+
+
+def _bars() -> Progress:
     if not is_terminal(sys.stderr):
         return SILENT
     try:

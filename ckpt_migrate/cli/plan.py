@@ -29,7 +29,7 @@ REFERENCES_HELP = (
 @options.roots
 @options.tracking_uri
 @options.migration
-@click.option("--timezone", metavar="IANA", help="The zone of the stamps (Europe/Berlin); else it is inferred.")
+@options.timezone
 @click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--references", multiple=True, metavar="PATH", type=click.Path(readable=False), help=REFERENCES_HELP)
@@ -139,5 +139,5 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
         return
     shown = shlex.quote(path)
     output.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
-    output.echo(f"  ckpt-migrate show {shown}")
-    output.echo(f"  ckpt-migrate apply {shown} --dry-run")
+    output.hint(f"  ckpt-migrate show {shown}")
+    output.hint(f"  ckpt-migrate apply {shown} --dry-run")

@@ -7,11 +7,13 @@ import os
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 
 
 @click.command("report", short_help="Make a page to look at: of a plan, or of what became of it.")
-@click.argument("path", metavar="PLAN|LOG|latest", type=click.Path(readable=False))
+@click.argument(
+    "path", metavar="PLAN|LOG|latest", type=click.Path(readable=False), shell_complete=completion.plans_and_logs
+)
 @click.option("-o", "--output", "target", default="report.html", show_default=True, help="The page's file.")
 @click.option("--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here.")
 @options.output_format

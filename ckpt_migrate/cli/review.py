@@ -36,7 +36,7 @@ MOST_SAME = 6
 
 
 @click.command("review", short_help="Settle, one by one, what the planner would not decide.")
-@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
+@options.plan
 @options.tracking_uri
 def command(plan_path: str, tracking_uri: tuple[str, ...]) -> int:
     """Walk through what is undecided in PLAN: the candidates side by side, and a key to choose.
@@ -55,7 +55,7 @@ def command(plan_path: str, tracking_uri: tuple[str, ...]) -> int:
     _Walk(review).run()
     left = len(review.open_entries)
     output.echo(f"{left:,} left to decide. {summary_line(review.plan)}")
-    output.echo(f"  ckpt-migrate apply {shlex.quote(plan_path)} --dry-run")
+    output.hint(f"  ckpt-migrate apply {shlex.quote(plan_path)} --dry-run")
     return EXIT_UNDECIDED if left else EXIT_DONE
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.journal.history import LogState
 
@@ -23,7 +23,7 @@ UNDONE = frozenset({LogState.EMPTY, LogState.ROLLED_BACK})
 
 
 @click.command("rollback", short_help="Put back every name, byte and time stamp of an apply.")
-@click.argument("log", metavar="LOG|latest", type=click.Path(readable=False))
+@click.argument("log", metavar="LOG|latest", type=click.Path(readable=False), shell_complete=completion.logs)
 @click.option(
     "--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here and below."
 )
@@ -79,7 +79,7 @@ def _print(result: RollbackResult) -> None:
         output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
     elif result.is_complete and not result.restored:
         output.echo(f"Nothing to do: all that this log records is undone already.\n  {result.log}")
-        output.echo("Other applies: ckpt-migrate log")
+        output.hint("Other applies: ckpt-migrate log")
     elif result.is_complete:
         output.echo(f"Everything is as it was before: {counts}.")
     else:

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.references import reference_lines
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
-from ckpt_migrate.plan.records import Action
-from ckpt_migrate.plan.words import SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
+from ckpt_migrate.plan.records import Action, Status
+from ckpt_migrate.plan.words import BY_HAND, SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from ckpt_migrate.plan.records import Entry, Plan
     from ckpt_migrate.references.records import References
@@ -25,23 +25,47 @@ if TYPE_CHECKING:
 
 MOST_LINES = 10
 ORDER = "?!*~+-"
+FOUND = (*(status.value for status in Status), BY_HAND)
 
 
 @click.command("show", short_help="Show a plan as a table, or one checkpoint's whole case.")
-@click.argument("plan_path", metavar="PLAN", type=click.Path(readable=False))
-@click.argument("checkpoint", required=False)
+@options.plan
+@click.argument("checkpoint", required=False, shell_complete=completion.checkpoints)
+@click.option(
+    "--status", "statuses", multiple=True, type=click.Choice(FOUND), help="Only these; may be given several times."
+)
+@click.option(
+    "--below", type=click.FloatRange(0, 1), metavar="CONFIDENCE", help="Only what is less sure, or has no run."
+)
+@click.option("--grep", "text", metavar="TEXT", help="Only what has this text in its names, its run or its reason.")
 @options.output_format
-def command(plan_path: str, checkpoint: str | None, output_format: str) -> int:
+def command(
+    *,
+    plan_path: str,
+    checkpoint: str | None,
+    statuses: tuple[str, ...],
+    below: float | None,
+    text: str | None,
+    output_format: str,
+) -> int:
     """Show PLAN as a table, what needs a person first; with CHECKPOINT (a name or its beginning) its whole case.
 
     \b
     Example:
       ckpt-migrate show plan.yaml
       ckpt-migrate show plan.yaml ac7c134d
+      ckpt-migrate show plan.yaml --status ambiguous --status unmatched
+      ckpt-migrate show plan.yaml --below 0.9995 --grep 20260312
     """
     plan = api.read(plan_path)
     doubts = api.doubts(plan)
-    entries = plan.entries if checkpoint is None else _chosen(plan, checkpoint)
+    entries = tuple(
+        entry
+        for entry in (plan.entries if checkpoint is None else _chosen(plan, checkpoint))
+        if (not statuses or found_words(entry) in statuses)
+        and (below is None or entry.confidence is None or entry.confidence < below)
+        and (text is None or _mentions(plan, entry, text.lower()))
+    )
     if output_format == "json":
         output.print_json(
             {
@@ -52,7 +76,7 @@ def command(plan_path: str, checkpoint: str | None, output_format: str) -> int:
             }
         )
     elif checkpoint is None:
-        _print_table(plan)
+        _print_table(plan, entries)
     else:
         for entry in entries:
             _print_case(plan, entry, doubts)
@@ -70,8 +94,16 @@ def _chosen(plan: Plan, checkpoint: str) -> tuple[Entry, ...]:
     return found
 
 
-def _print_table(plan: Plan) -> None:
-    entries = sorted(plan.entries, key=lambda entry: (ORDER.index(symbol(entry)), entry.root, entry.checkpoint))
+def _mentions(plan: Plan, entry: Entry, text: str) -> bool:
+    named = [entry.run_id or "", *(candidate.run_id for candidate in entry.candidates)]
+    runs = [plan.runs[run_id] for run_id in named if run_id in plan.runs]
+    words = [entry.checkpoint, entry.target, entry.run_id, entry.reason, choice_words(entry)]
+    words += [word for run in runs for word in (run.run_id, run.name)]
+    return any(text in word.lower() for word in words if word is not None)
+
+
+def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
+    entries = sorted(chosen, key=lambda entry: (ORDER.index(symbol(entry)), entry.root, entry.checkpoint))
     rows = [
         (
             symbol(entry),
@@ -87,6 +119,8 @@ def _print_table(plan: Plan) -> None:
         print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
         used = {symbol(entry) for entry in entries}
         output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
+    if len(chosen) < len(plan.entries):
+        output.echo(f"{len(chosen):,} of {len(plan.entries):,} entries are shown.")
     output.echo(clock_words(plan.clock))
     output.echo(summary_line(plan))
     if plan.references is not None:

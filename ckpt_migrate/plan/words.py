@@ -19,6 +19,10 @@ SYMBOLS = {
 }
 
 
+BY_HAND = "by hand"
+"""What is said in the place of a status where a person has edited the entry."""
+
+
 def symbol(entry: Entry) -> str:
     """Return what happens to an entry as one character of SYMBOLS."""
     if entry.action is Action.RENAME:
@@ -32,7 +36,7 @@ def symbol(entry: Entry) -> str:
 
 def found_words(entry: Entry) -> str:
     """Return what a column says was found; `by hand` where a person has edited the entry."""
-    return entry.status.value if entry.proposal is None else "by hand"
+    return entry.status.value if entry.proposal is None else BY_HAND
 
 
 def choice_words(entry: Entry) -> str:
