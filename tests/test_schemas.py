@@ -52,6 +52,7 @@ def test_a_plan_and_an_edited_plan_are_of_the_schema() -> None:
         ("plan", ("entries", 0, "run"), "x"),
         ("plan", ("extra",), 1),
         ("recipe", ("names", "legacy"), "no field"),
+        ("recipe", ("names", "target"), "{stamp}"),
         ("recipe", ("evidence", "config"), ["config.json"]),
         ("recipe", ("manifests", "files", 0, "kind"), "folder"),
         ("recipe", ("manifests", "files", 0, "name"), "a/b"),

@@ -73,7 +73,7 @@ def command(
             }
         )
         return code
-    counts = _counts(result, sum(entry.is_chosen for entry in plan.entries))
+    counts = _counts(result, sum(entry.is_chosen and entry.action is Action.RENAME for entry in plan.entries))
     if is_dry_run:
         output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
         output.echo(f"\nDry run: {counts}. Nothing was changed.")

@@ -14,8 +14,8 @@ def command(shell: str) -> int:
 
     \b
     Example:
-      eval "$(ckpt-migrate completions bash)"                                in ~/.bashrc
-      eval "$(ckpt-migrate completions zsh)"                                 in ~/.zshrc, after compinit
+      eval "$(ckpt-migrate completions bash)"          in ~/.bashrc
+      eval "$(ckpt-migrate completions zsh)"           in ~/.zshrc, after compinit
       ckpt-migrate completions fish > ~/.config/fish/completions/ckpt-migrate.fish
     """
     from click.shell_completion import get_completion_class

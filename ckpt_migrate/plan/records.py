@@ -131,8 +131,8 @@ class Entry:
 
     @property
     def is_chosen(self) -> bool:
-        """Whether the directory gets its run's name because a person said so."""
-        return self.proposal is not None and self.action is Action.RENAME
+        """Whether the directory gets its run's name, or its manifests, because a person said so."""
+        return self.proposal is not None and self.action is not Action.SKIP
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 SYMBOLS = {
     "~": "renamed",
-    "*": "renamed to the run that a person chose",
+    "*": "given to the run that a person chose",
     "+": "manifests written anew",
     "?": "for a person to decide",
     "!": "held back",
@@ -25,8 +25,10 @@ BY_HAND = "by hand"
 
 def symbol(entry: Entry) -> str:
     """Return what happens to an entry as one character of SYMBOLS."""
+    if entry.is_chosen:
+        return "*"
     if entry.action is Action.RENAME:
-        return "~" if entry.proposal is None else "*"
+        return "~"
     if entry.action is Action.REPAIR:
         return "+"
     if entry.status in {Status.AMBIGUOUS, Status.UNMATCHED}:
@@ -44,12 +46,8 @@ def choice_words(entry: Entry) -> str:
     proposal = entry.proposal
     if proposal is None:
         return ""
-    if entry.action is Action.SKIP:
-        chosen = "left alone by a person"
-    elif entry.action is Action.REPAIR:
-        chosen = "repair chosen by a person"
-    else:
-        chosen = f"run {entry.run_id}, chosen by a person"
+    is_left = entry.action is Action.SKIP
+    chosen = "left alone by a person" if is_left else f"run {entry.run_id}, chosen by a person"
     return f"{chosen}; {_planner_words(entry, proposal)}"
 
 

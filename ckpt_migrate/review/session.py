@@ -65,7 +65,7 @@ class Review:
             PlanError: No store has such a run, or another entry would get the same name.
             StoreError: The store cannot be read.
         """
-        choices = {**self._choices, number: Choice(Action.RENAME, run_id)}
+        choices = {**self._choices, number: self._choice(run_id)}
         trial, _ = self._parsed(choices)
         trial = look_up_runs(replace(trial, runs={**self.plan.runs, **trial.runs}), self.recipe, self._tracking_uri)
         return trial, find_doubts(trial, self.recipe, entries=(trial.entries[number],))
@@ -82,7 +82,7 @@ class Review:
             PlanError: The file was changed by someone else, or cannot be written.
         """
         self._before.append((number, self.plan))
-        self._choices[number] = Choice(Action.RENAME, run_id)
+        self._choices[number] = self._choice(run_id)
         self._save()
         self.plan = trial
 
@@ -99,6 +99,9 @@ class Review:
         self._save()
         self.plan = plan
         return number
+
+    def _choice(self, run_id: str) -> Choice:
+        return Choice(Action.REPAIR if self.recipe.is_link else Action.RENAME, run_id)
 
     def _parsed(self, choices: dict[int, Choice]) -> tuple[Plan, Recipe]:
         return load_plan(self.plan.path, load_recipe, data=self._spliced(choices).encode("utf-8"))
