@@ -14,7 +14,7 @@ from ckpt_migrate.matching.compare import TRUNCATED_LENGTHS
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ckpt_migrate.matching.compare import Params
+    from ckpt_migrate.matching.compare import Params, Sign
 
 SHORTEST_TRUNCATION = min(TRUNCATED_LENGTHS)
 
@@ -32,7 +32,8 @@ class ParamIndex:
         self._all = (1 << len(self.run_ids)) - 1
         self._has: defaultdict[str, int] = defaultdict(int)
         self._agree: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._known: dict[frozenset[tuple[str, str]], int] = {}
+        self._known: dict[Sign, int] = {}
+        self._rarest: dict[Sign, tuple[str, int, int] | None] = {}
         has: defaultdict[str, list[int]] = defaultdict(list)
         agree: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for position, run_id in enumerate(self.run_ids):
@@ -42,11 +43,12 @@ class ParamIndex:
         self._has.update((key, _bits(positions)) for key, positions in has.items())
         self._agree.update((pair, _bits(positions)) for pair, positions in agree.items())
         wanted = frozenset(keys)
-        self.signs: dict[str, frozenset[tuple[str, str]]] = {
-            run_id: frozenset((key, value.canonical) for key, value in some.items() if key in wanted)
-            for run_id, some in params.items()
+        self.signs: dict[str, Sign] = {
+            run_id: frozenset(pair for pair in some.sign if pair[0] in wanted) for run_id, some in params.items()
         }
         self._same = Counter(self.signs.values())
+        self._totals = {key: bits.bit_count() for key, bits in self._has.items()}
+        self._counts = {pair: bits.bit_count() for pair, bits in self._agree.items()}
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -54,8 +56,7 @@ class ParamIndex:
 
     def agreeing(self, config: Params) -> int:
         """Return the bit set of runs that share at least one key with a config and differ in none."""
-        sign = frozenset((key, value.canonical) for key, value in config.items())
-        known = self._known.get(sign)
+        known = self._known.get(config.sign)
         if known is None:
             same, shared = self._all, 0
             for key, value in config.items():
@@ -63,7 +64,7 @@ class ParamIndex:
                 shared |= has
                 if len(value.raw) < SHORTEST_TRUNCATION:
                     same &= ~has | self._agree.get((key, value.canonical), 0)
-            known = self._known[sign] = same & shared
+            known = self._known[config.sign] = same & shared
         return known
 
     def count_agreeing(self, config: Params) -> int:
@@ -76,17 +77,18 @@ class ParamIndex:
 
     def frequency(self, key: str, canonical: str) -> float:
         """Return the share of the runs with this key that have this value; never below 1/(N+1)."""
-        total = self._has.get(key, 0).bit_count()
-        return max(self._agree.get((key, canonical), 0).bit_count(), 1) / (total + 1)
+        return max(self._counts.get((key, canonical), 0), 1) / (self._totals.get(key, 0) + 1)
 
     def rarest(self, config: Params) -> tuple[str, int, int] | None:
         """Return the key of a config, of those that most runs have, whose value is rarest: key, count, of how many."""
-        best: tuple[str, int, int] | None = None
-        for key, value in sorted(config.items()):
-            count, total = self._agree.get((key, value.canonical), 0).bit_count(), self._has.get(key, 0).bit_count()
-            if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
-                best = (key, count, total)
-        return best
+        if config.sign not in self._rarest:
+            best: tuple[str, int, int] | None = None
+            for key, value in sorted(config.items()):
+                count, total = self._counts.get((key, value.canonical), 0), self._totals.get(key, 0)
+                if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
+                    best = (key, count, total)
+            self._rarest[config.sign] = best
+        return self._rarest[config.sign]
 
     def ids(self, bits: int, most: int) -> list[str]:
         """Return the run ids in a bit set, sorted; at most `most`."""

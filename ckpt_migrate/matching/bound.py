@@ -17,7 +17,8 @@ A_i being the sum of i's other odds, ghosts included. Where another checkpoint l
 probability of at least b_lk, in whatever company, i's answer "k" counts for 1 - (1 - rho) * b_lk of its odds only.
 
 A ghost of j, too, is an answer of l: with odds g_lj while j itself has a directory, and u times that while it has
-none, so that l gains (1 - u) g_lj when i is put on j.
+none, so that l gains (1 - u) g_lj when i is put on j. Likewise a ghost of j counts for i with odds g_ij as far as
+others hold j, and u times that for the rest.
 """
 
 from __future__ import annotations
@@ -71,24 +72,39 @@ def certified(odds: float, others: float, free: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """How strongly a checkpoint claims a run, at most.
+
+    Attributes:
+        loss: c, the share of its answers that it loses when another checkpoint is put on the run.
+        hold: The chance that it is on the run while no other is.
+    """
+
+    loss: float
+    hold: float
+
+
+_NO_CLAIM = Claim(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Claims:
-    """How strongly each checkpoint claims each of its runs, at most, as (1 - rho) times a share.
+    """The claims of all checkpoints.
 
     Attributes:
         of: By position, the claims of each checkpoint, by run.
-        sums: The claims of all on each run, those of directories named after it included.
+        losses: The losses of all on each run, those of directories named after it included.
+        holds: The holds, likewise.
     """
 
-    of: Sequence[Mapping[str, float]]
-    sums: Mapping[str, float]
-
-    def by_others(self, position: int, run_id: str) -> float:
-        """Return the claims on a run of all checkpoints but one."""
-        return max(self.sums[run_id] - self.of[position].get(run_id, 0.0), 0.0)
+    of: Sequence[Mapping[str, Claim]]
+    losses: Mapping[str, float]
+    holds: Mapping[str, float]
 
     def free(self, position: int, edge: Edge) -> float:
         """Return e, the share that the other checkpoints leave of a run, at least."""
-        return max(1 - self.by_others(position, edge.run_id), FURTHER_CHECKPOINT) if edge.is_first else 1.0
+        others = self.losses[edge.run_id] - self.of[position][edge.run_id].loss
+        return max(1 - max(others, 0.0), FURTHER_CHECKPOINT) if edge.is_first else 1.0
 
     def taken(self, position: int, edge: Edge) -> float:
         """Return the chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
@@ -96,7 +112,7 @@ class Claims:
         It has another directory of its own. Where this one is a further one, the ghost has a first one as well, which
         must be among the others, or missing.
         """
-        others = self.by_others(position, edge.run_id) / (1 - FURTHER_CHECKPOINT)
+        others = max(self.holds[edge.run_id] - self.of[position][edge.run_id].hold, 0.0)
         if not edge.is_first:
             others = max(others - 1, 0.0) + MISSING_SHARE * min(others, 1.0)
         return min(others, 1.0)
@@ -109,18 +125,19 @@ def find_claims(answers: Sequence[Sequence[Edge]], linked: Collection[str]) -> C
         answers: The edges of each checkpoint.
         linked: Runs that have a directory of their name already.
     """
-    least = FURTHER_CHECKPOINT
-    free = [{edge.run_id: least if edge.is_first else 1.0 for edge in edges} for edges in answers]
-    claims = Claims((), {})
+    free = [{edge.run_id: FURTHER_CHECKPOINT if edge.is_first else 1.0 for edge in edges} for edges in answers]
+    claims = Claims((), {}, {})
     for _ in range(ROUNDS):
         found = [_claims(edges, shares) for edges, shares in zip(answers, free, strict=True)]
-        sums: defaultdict[str, float] = defaultdict(float)
+        losses: defaultdict[str, float] = defaultdict(float)
+        holds: defaultdict[str, float] = defaultdict(float)
         for run_id in linked:
-            sums[run_id] = 1 - least
+            losses[run_id], holds[run_id] = 1 - FURTHER_CHECKPOINT, 1.0
         for mine in found:
             for run_id, claim in mine.items():
-                sums[run_id] += claim
-        claims = Claims(found, sums)
+                losses[run_id] += claim.loss
+                holds[run_id] += claim.hold
+        claims = Claims(found, losses, holds)
         free = [{edge.run_id: claims.free(i, edge) for edge in edges} for i, edges in enumerate(answers)]
     return claims
 
@@ -148,11 +165,12 @@ def others_odds(answers: Sequence[Sequence[Edge]], claims: Claims, linked: Colle
     return out
 
 
-def _claims(edges: Sequence[Edge], shares: Mapping[str, float]) -> dict[str, float]:
+def _claims(edges: Sequence[Edge], shares: Mapping[str, float]) -> dict[str, Claim]:
     total = sum(edge.odds * shares[edge.run_id] for edge in edges)
     claims = {}
     for edge in edges:
         elsewhere = max(total - edge.odds * shares[edge.run_id], 0.0)
-        lost = (1 - FURTHER_CHECKPOINT) * edge.odds - max(1 - edge.unmade, 0.0) * edge.ghost
-        claims[edge.run_id] = edge.is_first * max(lost, 0.0) / (edge.odds + 1 + elsewhere + edge.unmade * edge.ghost)
+        answers = edge.odds + 1 + elsewhere + edge.unmade * edge.ghost
+        lost = max((1 - FURTHER_CHECKPOINT) * edge.odds - max(1 - edge.unmade, 0.0) * edge.ghost, 0.0)
+        claims[edge.run_id] = Claim(lost / answers, edge.odds / answers) if edge.is_first else _NO_CLAIM
     return claims

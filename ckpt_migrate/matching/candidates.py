@@ -23,7 +23,7 @@ END_WINDOW_S = 120.0
 """Half-width in which a run's end is looked for about a directory's newest file."""
 MOST_BY_PARAMS = 20
 """Runs that agree in all params are candidates only when they are at most so many: else params identify nothing."""
-MOST_BY_TIME = 64
+MOST_BY_TIME = 32
 """Of the runs that start near a stamp, those that lie nearest to where they should; a burst may have thousands."""
 MOST_AROUND = 20
 """Runs within which a stamp lies are candidates only when they are at most so many."""

@@ -15,6 +15,8 @@ PLAIN_BITS = 6.0
 """A pair whose time evidence leads by this much, all else aside, may teach how a project behaves."""
 MOST_WORTH = 8
 """Candidates of a checkpoint that are looked at closely: the best so far."""
+NEGLIGIBLE_BITS = 14.0
+"""A candidate this far behind the best takes no share of a directory."""
 WORTH_BITS = 20.0
 """A candidate this far behind the best cannot catch up."""
 
@@ -36,15 +38,20 @@ class Case:
 
     @property
     def worth(self) -> tuple[Score, ...]:
-        """The candidates that are worth a close look."""
+        """The candidates that are worth a close look, with their references or without."""
         if not self.scores:
             return ()
+        plain = sorted(self.scores, key=lambda one: (one.reference - one.bits, one.run_id))[:MOST_WORTH]
+        least = plain[0].bits - plain[0].reference - WORTH_BITS
+        found = {one.run_id for one in plain if one.bits - one.reference >= least}
         least = self.scores[0].bits - WORTH_BITS
-        return tuple(one for one in self.scores[:MOST_WORTH] if one.bits >= least)
+        found |= {one.run_id for one in self.scores[:MOST_WORTH] if one.bits >= least}
+        return tuple(one for one in self.scores if one.run_id in found)
 
     def odds(self) -> dict[str, float]:
-        """Return the odds of each candidate against none, by run id."""
-        return {one.run_id: one.odds for one in self.scores}
+        """Return the odds of each candidate that counts at all against none, by run id."""
+        least = self.scores[0].bits - NEGLIGIBLE_BITS if self.scores else 0.0
+        return {one.run_id: one.odds for one in self.scores if one.bits >= least}
 
     def shares(self) -> dict[str, float]:
         """Return the probability of each candidate, against the others and none, by run id."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.evidence.records import Scalar
 
-__all__ = ["Comparison", "KeyPatterns", "Params", "Value", "comparable", "compare"]
+__all__ = ["Comparison", "KeyPatterns", "Params", "Sign", "Value", "comparable", "compare"]
 
 TRUNCATED_LENGTHS = frozenset({250, 500, 6000})
 """Characters at which MLflow versions cut a param value."""
@@ -100,12 +100,44 @@ def _canonical_number(number: float) -> str:
     return f"{number:.{_FLOAT_DIGITS}g}"
 
 
-Params = dict[str, Value]
+Sign = frozenset[tuple[str, str]]
+"""Keys with their canonical values."""
+
+
+class Params(dict[str, Value]):
+    """Values by normalised key; not changed once they are looked at."""
+
+    __slots__ = ("_names", "_sign")
+
+    _names: frozenset[str]
+    _sign: Sign
+
+    @property
+    def names(self) -> frozenset[str]:
+        """All keys."""
+        try:
+            return self._names
+        except AttributeError:
+            self._names = frozenset(self)
+            return self._names
+
+    @property
+    def sign(self) -> Sign:
+        """What makes two sets of params equal, as one hashable value."""
+        try:
+            return self._sign
+        except AttributeError:
+            self._sign = frozenset((key, value.canonical) for key, value in self.items())
+            return self._sign
+
+    def without(self, keys: frozenset[str]) -> Params:
+        """Return the params without some keys."""
+        return Params({key: value for key, value in self.items() if key not in keys}) if keys else self
 
 
 def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], ignored: KeyPatterns) -> Params:
     """Return params by normalised key, without those that say nothing about identity; the first of a key wins."""
-    out: Params = {}
+    out = Params()
     items = values.items() if hasattr(values, "items") else values
     for key, value in items:
         if not ignored.matches(key):
@@ -115,23 +147,44 @@ def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], igno
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Keys that both sides have, sorted: those that agree and those that differ."""
+    """A checkpoint's params beside a run's.
 
-    agreeing: tuple[str, ...]
-    differing: tuple[str, ...]
+    Attributes:
+        same: How many keys agree.
+        differing: Keys that both have and that differ, sorted.
+        absent: Keys of the config that the run did not log, sorted.
+    """
+
+    same: int = 0
+    differing: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @property
     def compared(self) -> int:
         """How many keys both sides have."""
-        return len(self.agreeing) + len(self.differing)
+        return self.same + len(self.differing)
+
+    def keys(self, config: Params) -> frozenset[str]:
+        """Return the keys that both sides have; `config` as it was compared."""
+        return config.names.difference(self.absent) if self.absent else config.names
 
 
 def compare(config: Params, logged: Params) -> Comparison:
-    """Compare a checkpoint's params with a run's, over all keys that both have."""
-    agreeing: list[str] = []
-    differing: list[str] = []
-    for key, value in config.items():
+    """Compare a checkpoint's params with a run's.
+
+    Equal values are found as the intersection of two sets; only what is left is looked at one by one.
+    """
+    common = config.sign & logged.sign
+    same = len(common)
+    if same == len(config):
+        return Comparison(same)
+    differing, absent = [], []
+    for key, _ in config.sign - common:
         other = logged.get(key)
-        if other is not None:
-            (agreeing if value.agrees(other) else differing).append(key)
-    return Comparison(tuple(sorted(agreeing)), tuple(sorted(differing)))
+        if other is None:
+            absent.append(key)
+        elif config[key].agrees(other):
+            same += 1
+        else:
+            differing.append(key)
+    return Comparison(same, tuple(sorted(differing)), tuple(sorted(absent)))

@@ -124,11 +124,11 @@ def _weigh(
 def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Verdict:
     if not weighed:
         return Verdict(case.checkpoint, Status.UNMATCHED, reason=why_no_candidate(case.seen))
-    shown = tuple(_rank(one, case, world, runs) for one in weighed[:MOST_CANDIDATES] if one.bound >= LEAST_SHOWN)
     best = weighed[0]
+    shown = tuple(_rank(one, case, world, runs) for one in weighed[:MOST_CANDIDATES] if one.bound >= LEAST_SHOWN)
     reason = why_not(case, best.score, best.bound, best.ghost, world)
     if reason is None:
-        first = _rank(best, case, world, runs)
+        first = shown[0]
         return Verdict(case.checkpoint, Status.MATCHED, first.run_id, best.bound, first.weights, None, shown[1:])
     total = sum(one.odds for one in case.scores)
     status = Status.AMBIGUOUS if total / (1 + total) >= _ODDS_OF_SOME_FIT else Status.UNMATCHED

@@ -78,9 +78,9 @@ def _end_words(seen: Seen, run: Run) -> str:
 
 
 def _param_words(one: Score, seen: Seen, world: World) -> str:
-    same, different = one.comparison.agreeing, one.comparison.differing
+    same, different = one.comparison.same, one.comparison.differing
     runs = len(world.index)
-    words = f"{len(same)} of {one.comparison.compared} params agree"
+    words = f"{same} of {one.comparison.compared} params agree"
     if different:
         words += f"; differing: {', '.join(different[:_MOST_KEYS])}"
     elif same:

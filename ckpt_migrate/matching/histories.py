@@ -8,8 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ckpt_migrate.matching.cases import Case
     from ckpt_migrate.matching.model import NamedMetric
     from ckpt_migrate.tracking.records import MetricPoint, RunStore
+MOST_CLEAR = 2_000
+"""Cases that are clear without metrics whose histories are read all the same: some stores take long to read."""
+CLEAR_BITS = 20.0
+"""A case is clear when its best run has, and leads by, so many bits."""
+FEWEST_CLEAR_FAMILIES = 2
+"""...and so many families speak for it."""
+SPEAKING_BITS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +79,23 @@ def half_bin(text: str) -> float:
     """Return by how much a value may lie off the text that it is rounded to."""
     digits = len(text.partition(".")[2])
     return 0.5 * 10.0**-digits * (1 + 1e-6)
+
+
+def worth_reading(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases for which histories are read: all that are not clear without, and a bounded number of the rest.
+
+    Those of the rest are evenly spread, so that habits are learned from the whole project.
+    """
+    asking = [case for case in cases if case.scores and (case.seen.metrics or case.seen.last_step is not None)]
+    clear = [case for case in asking if _is_clear(case)]
+    count = min(len(clear), MOST_CLEAR)
+    chosen = {clear[i * len(clear) // count].checkpoint.path for i in range(count)}
+    passed = {case.checkpoint.path for case in clear} - chosen
+    return [case for case in asking if case.checkpoint.path not in passed]
+
+
+def _is_clear(case: Case) -> bool:
+    best = case.scores[0]
+    rival = max((one.bits for one in case.scores[1:]), default=0.0)
+    speaking = best.favouring(SPEAKING_BITS)
+    return best.bits >= CLEAR_BITS and best.bits - rival >= CLEAR_BITS and len(speaking) >= FEWEST_CLEAR_FAMILIES

@@ -63,7 +63,7 @@ def unwrap_configs(configs: Mapping[str, Params], logged: Collection[str]) -> di
     if not wrapper:
         return dict(configs)
     return {
-        path: {_without(key, wrapper): value for key, value in reversed(config.items())}
+        path: type(config)({_without(key, wrapper): value for key, value in reversed(config.items())})
         for path, config in configs.items()
     }
 
@@ -86,10 +86,12 @@ def align_keys(logged: Mapping[str, Params], wanted: Collection[str]) -> dict[st
     if not names:
         return dict(logged)
     return {
-        run_id: {
-            **{names[key]: value for key, value in params.items() if key in names},
-            **{key: value for key, value in params.items() if key not in names},
-        }
+        run_id: type(params)(
+            {
+                **{names[key]: value for key, value in params.items() if key in names},
+                **{key: value for key, value in params.items() if key not in names},
+            }
+        )
         for run_id, params in logged.items()
     }
 

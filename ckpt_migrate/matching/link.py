@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -13,12 +14,13 @@ from ckpt_migrate.matching.candidates import CandidateIndex
 from ckpt_migrate.matching.cases import Case, plain_run, ranked
 from ckpt_migrate.matching.compare import comparable
 from ckpt_migrate.matching.decide import decide, share_gone
-from ckpt_migrate.matching.histories import Histories
+from ckpt_migrate.matching.histories import Histories, worth_reading
 from ckpt_migrate.matching.keys import align_keys, unwrap_configs
+from ckpt_migrate.matching.lags import start_rate
 from ckpt_migrate.matching.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.model import World
 from ckpt_migrate.matching.mtimes import EndHabit, copied_note, learn_ends, newest_own_files
-from ckpt_migrate.matching.params import key_difference
+from ckpt_migrate.matching.params import Differences, key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.matching.references import Reference, find_references
 from ckpt_migrate.matching.resumes import add_resumes, learn_resumes
@@ -34,7 +36,7 @@ from ckpt_migrate.matching.twins import (
     expect_lone,
     launch_window,
 )
-from ckpt_migrate.matching.weigh import weigh_all
+from ckpt_migrate.matching.weigh import weigh_again, weigh_all
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
@@ -103,10 +105,11 @@ def link(
     cases, world = _first_cases(open_ones, seen, runs, world, progress)
     cases, world = _count_kinds(cases, world, owned)
     histories = Histories(store)
-    habits = learn_habits(cases, histories, world, details)
+    asked = worth_reading(cases)
+    habits = learn_habits(asked, histories, world, details)
     values = last_values(habits.names, details)
-    cases = add_metrics(cases, world, histories, habits)
-    add_steps(cases, world, histories)
+    add_metrics(asked, world, histories, habits)
+    add_steps(asked, world, histories)
     cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
     world = replace(world, twins=_twins(cases, runs, world, values, window), strata=_recount(cases, world, owned))
     verdicts = decide(cases, world, runs, owned)
@@ -133,7 +136,7 @@ def _world(
 ) -> tuple[dict[str, Seen], World]:
     """Return what is known of the checkpoints, under keys that both sides share, and what all pairs share."""
     ignored = ignored_keys(recipe)
-    params = {run_id: comparable(details[run_id].params, ignored) if run_id in details else {} for run_id in runs}
+    params = {run_id: comparable(details[run_id].params if run_id in details else {}, ignored) for run_id in runs}
     configs = unwrap_configs({path: one.config for path, one in seen.items()}, {k for p in params.values() for k in p})
     keys = {key for config in configs.values() for key in config}
     params = align_keys(params, keys)
@@ -146,11 +149,22 @@ def _world(
         strata=draw_strata(runs.values(), details, recipe.experiments, window_s),
         priors={},
         ends={True: EndHabit(), False: EndHabit()},
-        differences={},
+        rates=_rates(runs.values(), starts_s),
+        differences=Differences({}),
         name_shares=NAME_STAMP_SHARES,
         further=FURTHER_CHECKPOINT,
     )
     return {path: replace(one, config=configs[path]) for path, one in seen.items()}, world
+
+
+def _rates(runs: Iterable[Run], starts_s: Sequence[float]) -> dict[str, float]:
+    """Return, per run with a start, log2 of N / r, r being the local rate of the starts of all N runs."""
+    total = math.log2(max(len(starts_s), 1))
+    return {
+        run.run_id: total - math.log2(start_rate(starts_s, run.start_utc_ms / 1000))
+        for run in runs
+        if run.start_utc_ms is not None
+    }
 
 
 def _first_cases(
@@ -175,8 +189,8 @@ def _first_cases(
     world = replace(world, ends={is_complete: _learn_ends(cases, runs, is_complete) for is_complete in (True, False)})
     out = []
     for case in cases:
-        one = replace(case.seen, config={k: v for k, v in case.seen.config.items() if k not in drifting})
-        scores = weigh_all(one, (score.run_id for score in case.scores), runs, world)
+        one = replace(case.seen, config=case.seen.config.without(drifting)) if drifting else case.seen
+        scores = weigh_again(case.scores, one, runs, world)
         out.append(Case(case.checkpoint, one, scores, case.plain))
     return out, world
 
@@ -188,11 +202,11 @@ def _learn_differences(cases: Iterable[Case], world: World) -> tuple[World, froz
     for case in cases:
         teacher = next((one for one in case.scores if one.run_id == case.plain), None)
         if teacher is not None:
-            agreed.update(teacher.comparison.agreeing)
+            agreed.update(teacher.comparison.keys(case.seen.config).difference(teacher.comparison.differing))
             differed.update(teacher.comparison.differing)
     learned = {key: key_difference(agreed[key], differed[key]) for key in agreed.keys() | differed.keys()}
     drifting = frozenset(key for key, (_, is_drifting) in learned.items() if is_drifting)
-    return replace(world, differences={key: chance for key, (chance, _) in learned.items()}), drifting
+    return replace(world, differences=Differences({key: chance for key, (chance, _) in learned.items()})), drifting
 
 
 def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[float]:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.cases import PLAIN_BITS, ranked
+from ckpt_migrate.matching.cases import PLAIN_BITS
 from ckpt_migrate.matching.histories import half_bin, is_logged
 
 if TYPE_CHECKING:
@@ -61,22 +61,28 @@ class Habits:
     values: Mapping[str, Sequence[float]]
 
 
-def add_metrics(cases: Sequence[Case], world: World, histories: Histories, habits: Habits) -> list[Case]:
-    """Weigh the metrics in file names for the best candidates of each case, and rank them again."""
+def add_metrics(cases: Sequence[Case], world: World, histories: Histories, habits: Habits) -> None:
+    """Weigh the metrics in file names for the best candidates of each case."""
     for case in cases:
-        for named in case.seen.metrics if case.scores else ():
+        for named in case.seen.metrics:
             if habits.names.get(named.key):
                 density = bin_density(habits.values[named.key], named.text)
                 for one in case.worth:
                     found = histories.find(one.run_id, named, habits.names)
                     _weigh(one, named, found, density=density, habits=habits, world=world)
-    return [ranked(case) for case in cases]
 
 
 def _weigh(one: Score, named: NamedMetric, found: Found, *, density: float, habits: Habits, world: World) -> None:
+    """Add log2 of P(text | this run) / P(text | not in the store).
+
+    An orphan has a text by accident, or because its config and seeds were the same as this run's.
+    """
     if not found.points:
         return
-    one.metrics += metric_bits(found, density, habits, _same_share(one, world, habits))
+    likely = text_share(found, habits)
+    same = _same_share(one, world, habits) if found.is_hit else 0.0
+    one.metrics += math.log2(likely / (same * likely + density)) if found.is_hit else math.log2(likely)
+    one.other_metric *= density / likely if found.is_hit else 1 / likely
     place = " at that epoch" if found.is_hit and found.is_at_epoch and named.epoch is not None else ""
     words = f"{named.key}={named.text} of a file name {'was' if found.is_hit else 'was never'} logged by the run{place}"
     one.words["metrics"] = f"{one.words['metrics']}; {words}" if "metrics" in one.words else words
@@ -93,22 +99,15 @@ def _same_share(one: Score, world: World, habits: Habits) -> float:
     return habits.same * world.index.count_same(one.run_id) / (len(world.index) + 1)
 
 
-def metric_bits(found: Found, density: float, habits: Habits, same_share: float) -> float:
-    """Return the weight of a metric in a file name: log2 of P(text | this run) / P(text | not in the store).
+def text_share(found: Found, habits: Habits) -> float:
+    """Return the chance of a file name's text, given the run; of a text that it never logged, as share of accident's.
 
-    A value that the run logged is one of `points`, or the one at the epoch of the file name. An orphan has it by
-    accident, or because its config and seeds were the same.
-
-    Args:
-        found: What the run's history says.
-        density: How often a value falls into the text's bin by accident, 0 to 1.
-        habits: The project's habits.
-        same_share: See `_same_share`.
+    A value that the run logged is one of `points`, or the one at the epoch of the file name. A text that it never
+    logged has the background's chance besides, which weights leave out on both sides.
     """
     if not found.is_hit:
-        return math.log2(habits.miss)
-    likely = (1 - habits.miss) * (habits.at_epoch if found.is_at_epoch else (1 - habits.at_epoch) / found.points)
-    return math.log2(likely / (same_share * likely + density))
+        return habits.miss
+    return (1 - habits.miss) * (habits.at_epoch if found.is_at_epoch else (1 - habits.at_epoch) / found.points)
 
 
 def bin_density(values: Sequence[float], text: str) -> float:
@@ -146,7 +145,7 @@ def learn_habits(
     names = _names(cases, histories)
     missed = hits = at_epoch = 0
     for case in cases:
-        if not case.scores or not _is_plain(case):
+        if not _is_plain(case):
             continue
         for named in case.seen.metrics:
             found = histories.find(case.scores[0].run_id, named, names)

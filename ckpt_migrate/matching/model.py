@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.clock import FittedClock, Reading
     from ckpt_migrate.matching.compare import Params
     from ckpt_migrate.matching.mtimes import EndHabit
+    from ckpt_migrate.matching.params import Differences
     from ckpt_migrate.matching.references import Reference
     from ckpt_migrate.matching.strata import Strata, Stratum
     from ckpt_migrate.matching.twins import Twins
 
 LARGEST_BITS = 60.0
 """No sum of evidence counts for more, either way."""
+NOTHING = Comparison()
+"""No params on either side."""
 FAMILIES = ("reference", "content", "time", "mtime", "params", "metrics", "resume")
 """Families of evidence, in the order in which equal weights are shown."""
 
@@ -85,6 +88,7 @@ class World:
         strata: How often runs of each kind have a directory.
         priors: log2 odds, before any evidence, that just one run of a kind made a checkpoint; by kind.
         ends: When the newest files are written, for complete directories (True) and others (False).
+        rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
         differences: Per key, the chance that it differs in a true pair.
         name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
         further: Directories made when a run was taken up again, per run.
@@ -98,7 +102,8 @@ class World:
     strata: Strata
     priors: Mapping[Stratum, float]
     ends: Mapping[bool, EndHabit]
-    differences: Mapping[str, float]
+    rates: Mapping[str, float]
+    differences: Differences
     name_shares: Mapping[int, float]
     further: float
 
@@ -110,7 +115,16 @@ class World:
 
 @dataclass(slots=True)
 class Score:
-    """Match weight of one pair in bits, by family; `words` say what was seen, for families that need it said."""
+    """Match weight of one pair in bits, by family.
+
+    Attributes:
+        run_id: The run.
+        prior: log2 odds before any evidence; the attributes that follow are the families' bits.
+        other_metric: How much likelier the metrics of file names are from a sibling with other values than from
+            this run.
+        comparison: Params that agree and that differ.
+        words: What was seen, for families that need it said.
+    """
 
     run_id: str
     prior: float = 0.0
@@ -121,7 +135,8 @@ class Score:
     params: float = 0.0
     metrics: float = 0.0
     resume: float = 0.0
-    comparison: Comparison = field(default_factory=lambda: Comparison((), ()))
+    other_metric: float = 1.0
+    comparison: Comparison = NOTHING
     words: dict[str, str] = field(default_factory=dict)
 
     @property

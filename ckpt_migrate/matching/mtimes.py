@@ -7,7 +7,6 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.lags import start_rate
 from ckpt_migrate.matching.zones import local_seconds
 
 if TYPE_CHECKING:
@@ -177,4 +176,4 @@ def end_bits(seen: Seen, run: Run, world: World) -> float:
     if seen.readings:
         duration_s = max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S)
         return math.log2(density * duration_s * DURATION_DECADES_NATS)
-    return math.log2(density * world.run_total / start_rate(world.starts_s, start_s))
+    return math.log2(density) + world.rates[run.run_id]

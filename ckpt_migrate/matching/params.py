@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.model import LARGEST_BITS
 
 if TYPE_CHECKING:
-    from ckpt_migrate.matching.compare import Comparison, Params
+    from collections.abc import Mapping
+
+    from ckpt_migrate.matching.compare import Comparison, Params, Sign
     from ckpt_migrate.matching.model import World
 
 FAITHFUL_DIFFERENCE = 3e-4
@@ -21,8 +23,32 @@ FAITHFUL_PRIOR_PAIRS = 100.0
 """How many observed pairs the figure FAITHFUL_DIFFERENCE is worth."""
 UNKNOWN_DIFFERENCE = DRIFTING_KEY * DRIFTING_DIFFERENCE + (1 - DRIFTING_KEY) * FAITHFUL_DIFFERENCE
 """Chance that a key differs of which nothing has been observed."""
+_UNKNOWN_AGREES_LOG2 = math.log2(1 - UNKNOWN_DIFFERENCE)
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
+
+
+class Differences:
+    """Per key, the chance that it differs in a true pair."""
+
+    def __init__(self, chances: Mapping[str, float]) -> None:
+        self._chances = chances
+        self._agreeing = {key: math.log2(1 - chance) for key, chance in chances.items()}
+        self._whole: dict[Sign, float] = {}
+
+    def log2(self, config: Params, comparison: Comparison) -> float:
+        """Return log2 of the chance that just these keys of a config agree in a true pair, and just those differ."""
+        whole = self._whole.get(config.sign)
+        if whole is None:
+            whole = self._whole[config.sign] = sum(map(self._agree_log2, sorted(config)))
+        for key in comparison.absent:
+            whole -= self._agree_log2(key)
+        for key in comparison.differing:
+            whole += math.log2(self._chances.get(key, UNKNOWN_DIFFERENCE)) - self._agree_log2(key)
+        return whole
+
+    def _agree_log2(self, key: str) -> float:
+        return self._agreeing.get(key, _UNKNOWN_AGREES_LOG2)
 
 
 def param_bits(config: Params, comparison: Comparison, world: World) -> float:
@@ -34,19 +60,17 @@ def param_bits(config: Params, comparison: Comparison, world: World) -> float:
     return max(-LARGEST_BITS, bits - math.log2(common))
 
 
+def most_param_bits(config: Params, world: World) -> float:
+    """Return the most that params can say for any run: that all agree."""
+    return -math.log2(max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)) if config else 0.0
+
+
 def config_log2(config: Params, comparison: Comparison, world: World) -> float:
     """Return log2 P(config | the run's params): each key agrees, or differs and then has its background frequency."""
-    bits = difference_log2(comparison, world)
+    bits = world.differences.log2(config, comparison)
     for key in comparison.differing:
         bits += math.log2(min(world.index.frequency(key, config[key].canonical), LARGEST_FREQUENCY))
     return bits
-
-
-def difference_log2(comparison: Comparison, world: World) -> float:
-    """Return log2 of the chance that just these keys agree and just those differ in a true pair."""
-    differences = world.differences
-    bits = sum(math.log2(1 - differences.get(key, UNKNOWN_DIFFERENCE)) for key in comparison.agreeing)
-    return bits + sum(math.log2(differences.get(key, UNKNOWN_DIFFERENCE)) for key in comparison.differing)
 
 
 def key_difference(agreed: int, differed: int) -> tuple[float, bool]:

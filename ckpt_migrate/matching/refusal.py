@@ -83,7 +83,7 @@ def _why_not_believed(case: Case, best: Score) -> str | None:
 def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
     close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
     if close:
-        mine, other = world.params.get(best.run_id, {}), world.params.get(close[0].run_id, {})
+        mine, other = world.params[best.run_id], world.params[close[0].run_id]
         apart = sorted(key for key in mine.keys() & other.keys() if mine[key].canonical != other[key].canonical)
         missing = [key for key in apart if key not in case.seen.config]
         count = len(close) + 1

@@ -103,8 +103,8 @@ def _link(
         if after is None or before_it is None or after <= before_it or not goes_before:
             continue
         factor = named_factor * max(SAME_RUN / further, 1.0)
-        _say(one, shares[1][one.run_id], factor, f"{_LATER} {_name(earlier)}")
-        _say(before[one.run_id], shares[0][one.run_id], named_factor, f"it was resumed in {_name(later)}")
+        _say(one, shares[1].get(one.run_id, 0.0), factor, f"{_LATER} {_name(earlier)}")
+        _say(before[one.run_id], shares[0].get(one.run_id, 0.0), named_factor, f"it was resumed in {_name(later)}")
 
 
 def _name(case: Case) -> str:

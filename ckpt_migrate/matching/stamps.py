@@ -9,7 +9,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.lags import start_rate
 from ckpt_migrate.naming import parse_stamp
 
 if TYPE_CHECKING:
@@ -137,5 +136,4 @@ def time_bits(seen: Seen, run: Run, world: World) -> float:
     density = stamp_density(seen, run, world)
     if run.start_utc_ms is None or (not density and not seen.readings):
         return 0.0
-    rate = start_rate(world.starts_s, run.start_utc_ms / 1000)
-    return math.log2(max(density, ANY_LAG_SHARE / world.span_s) * world.run_total / rate)
+    return math.log2(max(density, ANY_LAG_SHARE / world.span_s)) + world.rates[run.run_id]

@@ -27,7 +27,7 @@ def add_steps(cases: Sequence[Case], world: World, histories: Histories) -> None
     """Add what the last step says to the metrics of the best candidates of each case."""
     lasts: dict[str, int] = {}
     seen: Counter[str] = Counter()
-    asking = [case for case in cases if case.seen.last_step is not None and case.scores]
+    asking = [case for case in cases if case.seen.last_step is not None]
     for case in asking:
         for run_id in {one.run_id for one in case.worth} | ({case.plain} if case.plain else set()):
             last = histories.last_step(run_id)

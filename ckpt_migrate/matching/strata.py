@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.tracking.records import Run, RunDetails
 
 PARENT_TAG = "mlflow.parentRunId"
+PARENT = "parent"
 PRIOR_IN_STORE, PRIOR_DIRECTORIES = 0.3, 5.0
 """Chance that a directory's run is in the store at all, and how many directories that figure is worth; 86 of 292
 clear-cut real folders had one."""
@@ -29,11 +30,13 @@ LEAST_IN_STORE, MOST_IN_STORE = 0.1, 0.9
 OTHER_EXPERIMENT_FACTOR = 1 / 16
 """How much rarer directories are among runs of experiments that the recipe does not name, if the store has one that
 it names."""
+PARENT_FACTOR = 1 / 32
+"""How much rarer directories are among runs that hold others: they launch trainings, and train nothing themselves."""
 PRIOR_MADE, PRIOR_TOTAL = 1.0, 2.0
 """What is taken for known of all runs together: one of two has a directory."""
 STRATUM_WORTH = 1.0
 """How many runs the rate of all runs is worth in the rate of a kind."""
-SMALLEST_SHARE = 0.02
+SMALLEST_SHARE = 0.005
 """Floor on the share of runs without a directory: a small project proves no smaller one."""
 
 Stratum = tuple[str, str, bool]
@@ -107,7 +110,7 @@ class Strata:
             if not self.expected or each[0] in self.expected:
                 made += self.made.get(each, 0.0)
                 total += count
-        base = min(made / total, 1.0)
+        base = min(made / total, 1.0) * (PARENT_FACTOR if kind[1] == PARENT else 1.0)
         return base if not self.expected or kind[0] in self.expected else base * OTHER_EXPERIMENT_FACTOR
 
 
@@ -128,7 +131,7 @@ def draw_strata(
     crowded = _crowded(runs, window_s)
     kinds: dict[str, Stratum] = {}
     for run in runs:
-        role = "parent" if run.run_id in parents else "child" if above.get(run.run_id) else "single"
+        role = PARENT if run.run_id in parents else "child" if above.get(run.run_id) else "single"
         kinds[run.run_id] = (run.experiment_id, role, run.run_id in crowded)
     expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
     return Strata(kinds, Counter(kinds.values()), {}, expected)

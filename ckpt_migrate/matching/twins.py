@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.model import exp2
 from ckpt_migrate.matching.mtimes import end_density
-from ckpt_migrate.matching.params import difference_log2
 from ckpt_migrate.matching.stamps import further_density, is_inside, stamp_density, start_density
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ GLOBAL_WORTH = 4.0
 """How many pairs of its own launch the rate of the whole experiment is worth."""
 SAME_END, SAME_METRIC = 0.2, 0.2
 """Chance that siblings with the same params end together, and that they log the same value (fixed seeds)."""
-OTHER_METRIC = 0.01
-"""Chance that a sibling whose last value differs logged the value in the file's name all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +64,22 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs with the sum of their weights."""
+
+    pairs: tuple[Pair, ...]
+    weight: float
+
+    @staticmethod
+    def of(pairs: Sequence[Pair]) -> Pairs:
+        """Return these pairs with the sum of their weights."""
+        return Pairs(tuple(pairs), sum(pair.weight for pair in pairs))
+
+
+NO_PAIRS = Pairs((), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class Twins:
     """What is known of siblings.
 
@@ -82,23 +95,21 @@ class Twins:
 
     window_s: float
     prior: float
-    pairs: Mapping[str, Sequence[Pair]]
-    local: Mapping[int, Sequence[Pair]]
+    pairs: Mapping[str, Pairs]
+    local: Mapping[int, Pairs]
     launches: Mapping[str, int]
     siblings: Mapping[str, float]
     lone: Mapping[str, float]
-    _alike: dict[tuple[str | int, frozenset[str] | None, frozenset[str]], tuple[Pair, ...]] = field(
+    _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
         default_factory=dict, compare=False, repr=False
     )
 
-    def alike(self, place: str | int, keys: frozenset[str] | None, allowed: frozenset[str]) -> tuple[Pair, ...]:
+    def alike(self, place: str | int, keys: frozenset[str], allowed: frozenset[str]) -> Pairs:
         """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
         known = self._alike.get((place, keys, allowed))
         if known is None:
-            found = self.pairs.get(place, ()) if isinstance(place, str) else self.local.get(place, ())
-            known = tuple(
-                pair for pair in found if not ((pair.differing if keys is None else pair.differing & keys) - allowed)
-            )
+            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)
+            known = Pairs.of([pair for pair in found.pairs if not ((pair.differing & keys) - allowed)])
             self._alike[place, keys, allowed] = known
         return known
 
@@ -124,22 +135,23 @@ def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> fl
     of the first: by its start, its end, and the metric. Pairs of the run's own launch count first, then those of the
     experiment; the uniform distribution over the launch window stands in where there are none.
     """
-    keys = frozenset(one.comparison.agreeing + one.comparison.differing)
     allowed = frozenset(one.comparison.differing)
+    keys = one.comparison.keys(seen.config)
     launch = twins.launches.get(run.run_id, -1)
-    everywhere, here = twins.pairs.get(run.experiment_id, ()), twins.local.get(launch, ())
+    everywhere, here = twins.pairs.get(run.experiment_id, NO_PAIRS), twins.local.get(launch, NO_PAIRS)
     alike_everywhere = twins.alike(run.experiment_id, keys, allowed)
     alike_here = twins.alike(launch, keys, allowed)
     agreeing = 1.0
     if keys:
-        overall = (_weight(alike_everywhere) + PRIOR_ALIKE) / (_weight(everywhere) + PRIOR_PAIRS)
-        agreeing = (_weight(alike_here) + GLOBAL_WORTH * overall) / (_weight(here) + GLOBAL_WORTH)
+        overall = (alike_everywhere.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS)
+        agreeing = (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH)
     kernel = _Kernel(one, seen, run, world, twins.window_s)
     total, count = kernel.prior(), 1.0
-    for pair in alike_here if len(alike_here) >= GLOBAL_WORTH else (*alike_here, *alike_everywhere):
+    is_enough = len(alike_here.pairs) >= GLOBAL_WORTH
+    for pair in alike_here.pairs if is_enough else alike_here.pairs + alike_everywhere.pairs:
         total += pair.weight * kernel.ratio(pair)
         count += pair.weight
-    return agreeing * total / count / exp2(difference_log2(one.comparison, world))
+    return agreeing * total / count / exp2(world.differences.log2(seen.config, one.comparison))
 
 
 def ghost_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float) -> float:
@@ -161,15 +173,11 @@ def ghost_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float
     )
 
 
-def _weight(pairs: Iterable[Pair]) -> float:
-    return sum(pair.weight for pair in pairs)
-
-
 class _Kernel:
     """The likelihood of a directory with a sibling in the place of its run, over that with the run."""
 
     def __init__(self, one: Score, seen: Seen, run: Run, world: World, window_s: float) -> None:
-        self._seen, self._world, self._metrics, self._window_s = seen, world, one.metrics, window_s
+        self._seen, self._world, self._other_metric, self._window_s = seen, world, one.other_metric, window_s
         self._start_s = None if run.start_utc_ms is None else run.start_utc_ms / 1000
         self._end_s = None if run.end_utc_ms is None else run.end_utc_ms / 1000
         self._stamp = stamp_density(seen, run, world)
@@ -188,9 +196,7 @@ class _Kernel:
             ratio *= (max(1 / (2 * window_s) if within else max(edges), self._further)) / self._stamp
         if self._end:
             ratio *= SAME_END
-        if self._metrics:
-            ratio *= SAME_METRIC if self._metrics > 0 else exp2(-self._metrics)
-        return ratio
+        return ratio * self._metric(None)
 
     def ratio(self, pair: Pair) -> float:
         """Return the ratio for a sibling that lies to the run as the second of a pair to the first."""
@@ -203,12 +209,11 @@ class _Kernel:
             else:
                 end_s = self._end_s + pair.ends_apart_s
                 ratio *= end_density(self._seen, self._start_s + pair.apart_s, end_s, self._world) / self._end
-        if self._metrics > 0:
-            known = {True: 1.0, False: OTHER_METRIC, None: SAME_METRIC}
-            ratio *= known[pair.is_same_metric]
-        elif self._metrics < 0:
-            ratio *= exp2(-self._metrics)
-        return ratio
+        return ratio * self._metric(pair.is_same_metric)
+
+    def _metric(self, is_same: bool | None) -> float:  # noqa: FBT001 - three answers, the third is "not known"
+        same = SAME_METRIC if is_same is None else float(is_same)
+        return same + (1 - same) * self._other_metric
 
 
 def count_twins(
@@ -284,9 +289,9 @@ def _pair(
     )
 
 
-def _evenly(pairs: Sequence[Pair], most: int) -> tuple[Pair, ...]:
+def _evenly(pairs: Sequence[Pair], most: int) -> Pairs:
     count = min(len(pairs), most)
-    return tuple(pairs[i * len(pairs) // count] for i in range(count))
+    return Pairs.of([pairs[i * len(pairs) // count] for i in range(count)])
 
 
 def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float) -> dict[str, float]:
