@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.clock import fit_clock
 from ckpt_migrate.matching.lags import Stamp
 from ckpt_migrate.matching.references import named_runs
-from ckpt_migrate.matching.stamps import name_stamp
+from ckpt_migrate.matching.stamps import is_plausible, name_stamp
 from ckpt_migrate.matching.zones import local_seconds
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def find_stamps(
         if checkpoint.name is None:
             continue
         stamps, local = found[checkpoint.collection], checkpoint.name.local_time
-        if local is None:
+        if not is_plausible(local):
             continue
         ids = set(named_runs(references.get(checkpoint.path, ()))) & runs.keys()
         ids |= {checkpoint.name.uid} & runs.keys()

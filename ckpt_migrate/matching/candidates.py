@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.lags import LARGEST_SKEW_S
-from ckpt_migrate.matching.stamps import name_stamp
+from ckpt_migrate.matching.stamps import is_plausible, name_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +52,7 @@ class CandidateIndex:
         for reading in seen.readings:
             found.update(_near(self._starts, reading.instant_s - reading.lag_s, LARGEST_SKEW_S))
             found.update(self._around.containing(reading.instant_s))
-        near = [seen.local + timedelta(seconds=each) for each in (-1, 0, 1)] if seen.local is not None else []
+        near = [seen.local + timedelta(seconds=each) for each in (-1, 0, 1)] if is_plausible(seen.local) else []
         for local in near:
             found.update(self._named.get(local, ()))
         if seen.newest_s is not None:

@@ -69,7 +69,9 @@ def _canonical(value: object) -> str:
         return "[" + ",".join(_canonical(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{" + ",".join(sorted(f"{key}:{_canonical(item)}" for key, item in value.items())) + "}"
-    return _canonical_text(str(value).strip())
+    if isinstance(value, (set, frozenset)):
+        return "{" + ",".join(sorted(map(_canonical, value))) + "}"
+    return _canonical_text(value.strip()) if isinstance(value, str) else str(value)
 
 
 def _canonical_text(text: str) -> str:

@@ -7,16 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.bound import Edge, certified, find_claims, others_odds
+from ckpt_migrate.matching.contradiction import share_copied
 from ckpt_migrate.matching.explain import explain
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.matching.references import named_runs
 from ckpt_migrate.matching.refusal import why_no_candidate, why_not
+from ckpt_migrate.matching.sharing import CERTAIN, share_out
 from ckpt_migrate.matching.stamps import ANY_LAG_SHARE, is_first
-from ckpt_migrate.matching.twins import ghost_odds
+from ckpt_migrate.matching.twins import Losses, ghost_odds
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ckpt_migrate.matching.cases import Case
     from ckpt_migrate.matching.model import Score, World
@@ -30,15 +32,31 @@ SMALLEST_SHARE = 0.02
 """Floor on the share of gone runs: a small project proves no smaller one."""
 LARGEST_GONE_SHARE = 0.9
 _ODDS_OF_SOME_FIT = 0.5
+_GONE = ""
+"""Stands for ghosts and unlisted runs where answers are told apart by run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How likely a candidate is.
+
+    Attributes:
+        bound: Its probability at the very least, by which it is decided.
+        ghost: The odds of a ghost of it, against it.
+        posterior: Its probability, beside all other answers, by which undecided candidates are shown.
+    """
+
+    bound: float
+    ghost: float
+    posterior: float
 
 
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A candidate with its certified probability and the odds of a ghost of it, against it."""
+    """A candidate with its chances."""
 
     score: Score
-    bound: float
-    ghost: float
+    chances: Chances
 
 
 def share_gone(cases: Sequence[Case]) -> float:
@@ -61,19 +79,23 @@ def decide(
         runs: Every run by id.
         linked: How many directories are named after each run already.
     """
-    gone_share = share_gone(cases)
-    answers = [_edges(case, world, runs, gone_share) for case in cases]
+    losses = Losses(share_gone(cases), share_copied(cases, runs, world))
+    answers = [_edges(case, world, runs, losses) for case in cases]
     claims = find_claims(answers, linked)
     counts = others_odds(answers, claims, linked)
+    answers = [
+        [replace(edge, ghost=_ghost(edge, claims.taken(i, edge))) for edge in answers[i]] for i in range(len(cases))
+    ]
+    posteriors = _posteriors(cases, answers, linked, world)
     verdicts = []
     for i, case in enumerate(cases):
-        edges = [replace(edge, ghost=_ghost(edge, claims.taken(i, edge))) for edge in answers[i]]
-        free = {edge.run_id: claims.free(i, edge) for edge in edges}
-        verdicts.append(_decide_one(case, _weigh(case, edges, counts[i], free, world), world, runs))
+        free = {edge.run_id: claims.free(i, edge) for edge in answers[i]}
+        weighed = _weigh(case, answers[i], _Shares(counts[i], free, posteriors[i]), world)
+        verdicts.append(_decide_one(case, weighed, world, runs))
     return _refuse_unexplained_sharing(cases, verdicts, runs, linked)
 
 
-def _edges(case: Case, world: World, runs: Mapping[str, Run], gone_share: float) -> list[Edge]:
+def _edges(case: Case, world: World, runs: Mapping[str, Run], losses: Losses) -> list[Edge]:
     """Return the answers of a checkpoint, with the odds of a ghost for those that are worth a close look."""
     shares = case.shares()
     close = {one.run_id for one in case.worth}
@@ -82,7 +104,7 @@ def _edges(case: Case, world: World, runs: Mapping[str, Run], gone_share: float)
         ghost = unmade = 0.0
         if one.run_id in close:
             run = runs[one.run_id]
-            ghost = one.odds * ghost_odds(one, case.seen, run, world, gone_share)
+            ghost = one.odds * ghost_odds(one, case.seen, run, world, losses)
             unmade = world.strata.unmade_odds(one.run_id, shares[one.run_id])
         edges.append(Edge(one.run_id, one.odds, ghost, unmade, is_first(case.seen, runs[one.run_id])))
     return edges
@@ -93,9 +115,42 @@ def _ghost(edge: Edge, taken: float) -> float:
     return edge.ghost * (edge.unmade + max(1 - edge.unmade, 0.0) * taken)
 
 
-def _weigh(
-    case: Case, edges: Sequence[Edge], counts: Mapping[str, float], free: Mapping[str, float], world: World
-) -> list[Weighed]:
+def _unlisted(case: Case, world: World) -> float:
+    """Return the odds of all runs that are no candidates, together."""
+    return world.strata.store_odds * (ANY_LAG_SHARE if case.seen.readings else 1.0)
+
+
+def _posteriors(
+    cases: Sequence[Case], answers: Sequence[Sequence[Edge]], linked: Collection[str], world: World
+) -> list[dict[str, float]]:
+    """Return, per checkpoint, the probability of each candidate, each run being given away once.
+
+    Ghosts and runs that are no candidates are one more answer, which any number of checkpoints may have.
+    """
+    rows, free = [{run_id: CERTAIN} for run_id in sorted(linked)], [set[str]() for _ in linked]
+    for case, edges in zip(cases, answers, strict=True):
+        gone = sum(edge.ghost for edge in edges) + _unlisted(case, world)
+        rows.append({edge.run_id: edge.odds for edge in edges} | {_GONE: gone})
+        free.append({edge.run_id for edge in edges if not edge.is_first} | {_GONE})
+    return share_out(rows, free)[len(linked) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """What other checkpoints mean for one, by run id.
+
+    Attributes:
+        counts: The most that each answer counts for, as odds against the others.
+        free: What other checkpoints leave of each run, at least.
+        posterior: The probability of each candidate.
+    """
+
+    counts: Mapping[str, float]
+    free: Mapping[str, float]
+    posterior: Mapping[str, float]
+
+
+def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares, world: World) -> list[Weighed]:
     """Return the candidates worth a close look with what is certain of them, surest first.
 
     A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
@@ -105,39 +160,46 @@ def _weigh(
     Args:
         case: The checkpoint.
         edges: Its answers, with the whole odds of ghosts.
-        counts: The most that each answer counts for, as odds against the others.
-        free: What other checkpoints leave of each run, at least.
+        shares: What the other checkpoints mean for it.
         world: The shared facts.
     """
     scores = {one.run_id: one for one in case.worth}
-    total = sum(counts.values())
-    unlisted = world.strata.store_odds * (ANY_LAG_SHARE if case.seen.readings else 1.0)
+    total = sum(shares.counts.values())
+    unlisted = _unlisted(case, world)
     out = []
     for edge in edges:
         if edge.run_id in scores:
-            others = max(total - counts[edge.run_id], 0.0) + edge.ghost + unlisted
-            bound = certified(edge.odds, others, free[edge.run_id])
-            out.append(Weighed(scores[edge.run_id], bound, edge.ghost / edge.odds))
-    return sorted(out, key=lambda one: (-one.bound, one.score.run_id))
+            others = max(total - shares.counts[edge.run_id], 0.0) + edge.ghost + unlisted
+            bound = certified(edge.odds, others, shares.free[edge.run_id])
+            chances = Chances(bound, edge.ghost / edge.odds, shares.posterior[edge.run_id])
+            out.append(Weighed(scores[edge.run_id], chances))
+    return sorted(out, key=lambda one: (-one.chances.bound, one.score.run_id))
 
 
 def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Verdict:
     if not weighed:
         return Verdict(case.checkpoint, Status.UNMATCHED, reason=why_no_candidate(case.seen))
     best = weighed[0]
-    shown = tuple(_rank(one, case, world, runs) for one in weighed[:MOST_CANDIDATES] if one.bound >= LEAST_SHOWN)
-    reason = why_not(case, best.score, best.bound, best.ghost, world)
+    run = runs[best.score.run_id]
+    reason = why_not(case, best.score, best.chances, run, world)
+    by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
     if reason is None:
-        first = shown[0]
-        return Verdict(case.checkpoint, Status.MATCHED, first.run_id, best.bound, first.weights, None, shown[1:])
+        shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES] if one is not best)
+        weights = explain(best.score, case.seen, run, world, best.chances.bound)
+        return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, _worth(shown))
+    shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES])
     total = sum(one.odds for one in case.scores)
     status = Status.AMBIGUOUS if total / (1 + total) >= _ODDS_OF_SOME_FIT else Status.UNMATCHED
-    return Verdict(case.checkpoint, status, reason=reason, candidates=shown)
+    return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown))
+
+
+def _worth(shown: Sequence[RankedRun]) -> tuple[RankedRun, ...]:
+    return tuple(one for one in shown if one.confidence >= LEAST_SHOWN)
 
 
 def _rank(one: Weighed, case: Case, world: World, runs: Mapping[str, Run]) -> RankedRun:
-    run = runs[one.score.run_id]
-    return RankedRun(run.run_id, one.bound, explain(one.score, case.seen, run, world, one.bound))
+    run, chance = runs[one.score.run_id], one.chances.posterior
+    return RankedRun(run.run_id, chance, explain(one.score, case.seen, run, world, chance))
 
 
 def _refuse_unexplained_sharing(

@@ -107,10 +107,21 @@ def lag_density(lag_s: float, center_s: float, scale_s: float) -> float:
     if abs(away) > LARGEST_SKEW_S:
         return 0.0
     floor = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S)
-    scale = max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
+    scale = _slow_scale(center_s, scale_s)
     longer = away + STAMP_S / 2 if center_s > 0 else -away - STAMP_S / 2
     slow = math.exp(-longer / scale) / scale if longer > 0 else 0.0
     return CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * slow + floor
+
+
+def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:
+    """Return the share of lags that lie so far off the modal lag, or farther; see `lag_density`."""
+    scale = _slow_scale(center_s, scale_s)
+    away = max(abs(away_s) - STAMP_S, 0.0)
+    return CORE_SHARE * math.exp(-away / scale_s) + SLOW_SHARE * math.exp(-away / scale)
+
+
+def _slow_scale(center_s: float, scale_s: float) -> float:
+    return max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
 
 
 def _cut_laplace(away_s: float, scale_s: float) -> float:

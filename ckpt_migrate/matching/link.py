@@ -24,6 +24,7 @@ from ckpt_migrate.matching.params import Differences, key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.matching.references import Reference, find_references
 from ckpt_migrate.matching.resumes import add_resumes, learn_resumes
+from ckpt_migrate.matching.sharing import CERTAIN
 from ckpt_migrate.matching.sight import ignored_keys, see
 from ckpt_migrate.matching.stamps import FURTHER_CHECKPOINT, NAME_STAMP_SHARES, learn_name_shares, name_difference
 from ckpt_migrate.matching.steps import add_steps
@@ -53,8 +54,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
 
-CERTAIN = 1e9
-"""Odds of a run whose directory is named after it already."""
 STRATA_ROUNDS = 2
 """How often kinds of runs are counted: once with equal priors, and again with what came of it."""
 
@@ -98,7 +97,7 @@ def link(
     starts = sorted(run.start_utc_ms / 1000 for run in runs.values() if run.start_utc_ms is not None)
     whole, clocks, warnings = fit_clocks(find_stamps(eligible, references, newest, runs), starts, timezone)
     details = store.details(runs.keys())
-    seen = see(open_ones, evidence, references, clocks=clocks, newest_s=newest, recipe=recipe)
+    seen = see(open_ones, evidence, references, clocks=clocks, newest_s=newest, run_ids=runs.keys(), recipe=recipe)
     window = launch_window(clocks.values())
     seen, world = _world(seen, runs, details, recipe, starts_s=starts, window_s=window)
     owned = Counter([*(c.uid for c in linked), *answered.values()])
@@ -142,6 +141,7 @@ def _world(
     params = align_keys(params, keys)
     world = World(
         starts_s=starts_s or [0.0],
+        ends_s=sorted(run.end_utc_ms / 1000 for run in runs.values() if run.end_utc_ms is not None),
         run_total=max(len(runs), 1),
         index=ParamIndex(params, keys),
         params=params,

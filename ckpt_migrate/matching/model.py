@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.compare import Comparison
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ckpt_migrate.matching.background import ParamIndex
@@ -54,11 +54,14 @@ class Seen:
         clock: The clock that wrote it.
         readings: What the stamp may mean; empty while the clock is undecided.
         newest_s: UTC seconds of its newest own file; None when times cannot be trusted.
+        oldest_s: UTC seconds of its oldest own file; None where newest_s is.
+        older_s: When its newest own file was written, if that is before the stamp; newest_s is None then.
         is_complete: Whether it has a config file, which is written at the end only.
         config: Its params.
         metrics: What its file names tell of metrics.
         last_step: The highest training step that its files tell; None for none.
         references: Where one side names the other.
+        other_name: Where its files say that they were written under another name, in words; empty for nowhere.
         resumed_from: Ids of directories or runs that its config says it was resumed from.
     """
 
@@ -67,12 +70,15 @@ class Seen:
     clock: FittedClock
     readings: tuple[Reading, ...]
     newest_s: float | None
+    oldest_s: float | None
+    older_s: float | None
     is_complete: bool
     config: Params
     metrics: tuple[NamedMetric, ...]
     last_step: int | None
     references: tuple[Reference, ...]
     resumed_from: tuple[str, ...] = ()
+    other_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,7 @@ class World:
 
     Attributes:
         starts_s: Starts of all runs, ascending; never empty.
+        ends_s: Ends of all runs that have ended, ascending.
         run_total: How many runs there are.
         index: Counts of param values.
         params: Params of each run, by run id.
@@ -95,6 +102,7 @@ class World:
     """
 
     starts_s: Sequence[float]
+    ends_s: Sequence[float]
     run_total: int
     index: ParamIndex
     params: Mapping[str, Params]
@@ -150,9 +158,9 @@ class Score:
         """Odds of this run against its not being in the store."""
         return exp2(self.bits)
 
-    def favouring(self, least_bits: float) -> tuple[str, ...]:
-        """Return the families that speak for this run by at least so many bits."""
-        return tuple(family for family in FAMILIES if self.share(family) >= least_bits)
+    def favouring(self, least_bits: float, families: Iterable[str] = FAMILIES) -> tuple[str, ...]:
+        """Return which of these families speak for this run by at least so many bits."""
+        return tuple(family for family in families if self.share(family) >= least_bits)
 
     def share(self, family: str) -> float:
         """Return one family's bits."""

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 COPY_BIN_S = 3600
 """A copy of a tree writes many directories within each such stretch, whatever their stamps."""
 FEWEST_COPIED = 3
-LARGEST_STAMP_SPAN_S = 86400.0
-"""Directories whose stamps lie further apart than this are not finished in the same stretch by training."""
+LARGEST_STAMP_SPAN_S = 1.5 * 86400.0
+"""Directories stamped longer before than this (in whatever zone) are rarely finished together by training."""
 DEFAULT_SCALE_S = 20.0
 """Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
 SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
@@ -67,6 +67,14 @@ class EndHabit:
             density += self.inside_share / max(end_s - start_s, 2 * DEFAULT_SCALE_S)
         return density
 
+    def share(self, newest_s: float, start_s: float, end_s: float) -> float:
+        """Return the share of directories whose newest file lies like this one or more oddly; arguments as above."""
+        away = abs(end_s - newest_s - self.center_s)
+        share = self.end_share * math.exp(-away / self.scale_s) + (1 - self.end_share - self.inside_share)
+        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
+            share += self.inside_share
+        return min(share, 1.0)
+
 
 def learn_ends(lags_s: Iterable[float], insides: Iterable[bool]) -> EndHabit:
     """Return the habit that plain pairs show.
@@ -96,28 +104,29 @@ def learn_ends(lags_s: Iterable[float], insides: Iterable[bool]) -> EndHabit:
 def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[str, float]:
     """Return when each directory's newest file (manifests aside) was written, UTC seconds since 1970, by path.
 
-    Directories that were copied are left out: a copy finishes, within an hour, directories whose stamps lie days
-    apart, or hours apart and days back.
+    Directories that were copied are left out: a copy finishes, within an hour, several directories whose stamps lie
+    days back.
     """
-    manifests = {manifest.name for manifest in recipe.manifests}
     newest: dict[str, float] = {}
     stretches: defaultdict[int, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
-        times = [file.mtime_ns for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
-        if times and checkpoint.name is not None:
-            newest[checkpoint.path] = max(times) / 1e9
-            stretches[int(newest[checkpoint.path] // COPY_BIN_S)].append(checkpoint)
+        times_s = own_times_s(checkpoint, recipe)
+        if times_s and checkpoint.name is not None:
+            newest[checkpoint.path] = max(times_s)
+            stretches[int(max(times_s) // COPY_BIN_S)].append(checkpoint)
     for found in stretches.values():
-        stamps = [c.name.local_time for c in found if c.name is not None and c.name.local_time is not None]
-        span_s = (max(stamps) - min(stamps)).total_seconds() if stamps else 0.0
-        first_s = min(newest[checkpoint.path] for checkpoint in found)
-        waited_s = first_s - local_seconds(max(stamps)) if stamps else 0.0
-        is_spread = span_s > LARGEST_STAMP_SPAN_S or (span_s > COPY_BIN_S and waited_s > LARGEST_STAMP_SPAN_S)
-        is_copied = len(found) >= FEWEST_COPIED and is_spread
-        if is_copied or (not stamps and _came_together(found)):
+        stamped = [(c.path, c.name.local_time) for c in found if c.name is not None and c.name.local_time is not None]
+        far = sum(newest[path] - local_seconds(local) > LARGEST_STAMP_SPAN_S for path, local in stamped)
+        if far >= FEWEST_COPIED or (not stamped and _came_together(found)):
             for checkpoint in found:
                 del newest[checkpoint.path]
     return newest
+
+
+def own_times_s(checkpoint: Checkpoint, recipe: Recipe) -> list[float]:
+    """Return when the files of a directory, manifests aside, were written, UTC seconds since 1970."""
+    manifests = {manifest.name for manifest in recipe.manifests}
+    return [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
 
 
 def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.compare import Comparison
 from ckpt_migrate.matching.model import LARGEST_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ckpt_migrate.matching.compare import Comparison, Params, Sign
+    from ckpt_migrate.matching.compare import Params, Sign
     from ckpt_migrate.matching.model import World
 
 FAITHFUL_DIFFERENCE = 3e-4
@@ -46,6 +47,12 @@ class Differences:
         for key in comparison.differing:
             whole += math.log2(self._chances.get(key, UNKNOWN_DIFFERENCE)) - self._agree_log2(key)
         return whole
+
+    def surprise(self, config: Params, comparison: Comparison) -> float:
+        """Return by how many bits this is less likely in a true pair than that all keys agree."""
+        if not comparison.differing:
+            return 0.0
+        return self.log2(config, Comparison(0, (), comparison.absent)) - self.log2(config, comparison)
 
     def _agree_log2(self, key: str) -> float:
         return self._agreeing.get(key, _UNKNOWN_AGREES_LOG2)

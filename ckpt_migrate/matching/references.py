@@ -36,6 +36,8 @@ SHARED_OTHER_BITS = -6.0
 """A run that is not among the several that name a directory."""
 _BEST_CHECKPOINTS = frozenset({"best_model_path", "best_model_checkpoint"})
 _OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
+_OWN_NAME_KEYS = frozenset({"run_id", "dirpath"})
+"""Where a file that torch wrote names the directory that it was written to: the script's own note, and Lightning's."""
 _LONGEST_QUOTE = 120
 
 
@@ -132,6 +134,21 @@ def names_directory(text: str, checkpoint: Checkpoint) -> bool:
             if stamp is None or stamp[1] == name.stamp:
                 return True
     return False
+
+
+def written_as(checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Collection[str]) -> str:
+    """Return, in words, where files of a directory say that they were written under another name; empty for nowhere.
+
+    A training script saves the directory's own name with the weights. Where that is another's, directories were
+    swapped or files copied, and nothing that the name tells (its stamp, references to it) is about these weights.
+    """
+    own_uid = "" if checkpoint.name is None else checkpoint.name.uid
+    for fact in () if evidence is None or not ID_PATTERN.fullmatch(own_uid) else evidence.facts:
+        if fact.kind is FactKind.MENTION and fact.key in _OWN_NAME_KEYS and isinstance(fact.value, str):
+            named = ID_PATTERN.findall(fact.value)
+            if named and own_uid not in named and not any(uid in run_ids for uid in named):
+                return Reference("", f"{fact.source} ({fact.key})", fact.value).words()
+    return ""
 
 
 def named_in_config(evidence: Evidence | None, patterns: KeyPatterns) -> tuple[str, ...]:

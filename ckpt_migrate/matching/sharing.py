@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 10
 """How often prices are raised: after so many, hardly any run is given away twice."""
+CERTAIN = 1e9
+"""Odds of a run whose directory is named after it already."""
 
 
 def share_out(

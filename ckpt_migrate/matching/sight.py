@@ -9,10 +9,12 @@ from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.compare import comparable
 from ckpt_migrate.matching.keys import KeyPatterns
 from ckpt_migrate.matching.model import NamedMetric, Seen
-from ckpt_migrate.matching.references import named_in_config
+from ckpt_migrate.matching.mtimes import own_times_s
+from ckpt_migrate.matching.references import named_in_config, written_as
+from ckpt_migrate.matching.stamps import is_plausible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Fact
     from ckpt_migrate.matching.clock import FittedClock
@@ -40,6 +42,7 @@ def see(
     *,
     clocks: Mapping[str, FittedClock],
     newest_s: Mapping[str, float],
+    run_ids: Collection[str],
     recipe: Recipe,
 ) -> dict[str, Seen]:
     """Return what is known of each checkpoint of a known name form, by path.
@@ -50,6 +53,7 @@ def see(
         references: Where one side names the other, by path.
         clocks: By folder.
         newest_s: When the newest own files were written, UTC seconds, by path.
+        run_ids: All runs.
         recipe: Which keys are ignored, which files are configs.
     """
     ignored = ignored_keys(recipe)
@@ -60,23 +64,25 @@ def see(
         found = evidence.get(checkpoint.path, Evidence())
         clock = clocks[checkpoint.collection]
         local = checkpoint.name.local_time
-        readings = () if local is None else clock.readings(local)
+        readings = clock.readings(local) if is_plausible(local) else ()
         written = newest_s.get(checkpoint.path)
         first_s = min((one.instant_s for one in readings), default=None)
-        if written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S:
-            written = None
+        is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
         steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
         seen[checkpoint.path] = Seen(
             path=checkpoint.path,
             local=local,
             clock=clock,
             readings=readings,
-            newest_s=written,
+            newest_s=None if is_older else written,
+            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)),
+            older_s=written if is_older else None,
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
             config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
             metrics=_named_metrics(found.facts),
             last_step=max((step for step in steps if isinstance(step, int)), default=None),
             references=references.get(checkpoint.path, ()),
+            other_name=written_as(checkpoint, found, run_ids),
             resumed_from=named_in_config(found, _RESUME_KEYS),
         )
     return seen

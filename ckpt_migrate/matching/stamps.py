@@ -7,8 +7,9 @@ import re
 from collections import Counter
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
+from ckpt_migrate.matching.lags import lag_tail
 from ckpt_migrate.naming import parse_stamp
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ SHORTEST_RESUMED_S = 3600.0
 """Runs shorter than this are the more rarely taken up again, the shorter they are."""
 ANY_LAG_SHARE = 0.01
 """Share of directories whose stamp has nothing to do with the run's start (a clock that was reset)."""
+FIRST_YEAR, LAST_YEAR = 1990, 2200
+"""Stamps of other years were written by no clock that a training ran by; nor can they be computed with."""
 _STAMP = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)")
 
 
@@ -43,7 +46,13 @@ def name_stamp(run_name: str) -> datetime | None:
     datetime.datetime(2026, 2, 1, 4, 12, 27)
     """
     match = _STAMP.search(run_name)
-    return None if match is None else parse_stamp(match[0])
+    found = None if match is None else parse_stamp(match[0])
+    return found if found is not None and is_plausible(found) else None
+
+
+def is_plausible(local: datetime | None) -> TypeGuard[datetime]:
+    """Say whether a stamp is of a year in which trainings may have run."""
+    return local is not None and FIRST_YEAR <= local.year <= LAST_YEAR
 
 
 def name_difference(seen: Seen, run: Run) -> float | None:
@@ -81,6 +90,12 @@ def is_at_start(seen: Seen, run: Run) -> bool:
         return True
     reading = best_reading(seen, run)
     return reading is not None and abs(reading.lag_to((run.start_utc_ms or 0) / 1000)) <= 10 * reading.scale_s + 1
+
+
+def late_share(seen: Seen, run: Run) -> float:
+    """Return the share of directories that are stamped so far off their run's start, or farther."""
+    start_s = (run.start_utc_ms or 0) / 1000
+    return max((lag_tail(one.lag_to(start_s), one.lag_s, one.scale_s) for one in seen.readings), default=1.0)
 
 
 def is_inside(seen: Seen, run: Run) -> bool:

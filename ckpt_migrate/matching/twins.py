@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.model import exp2
-from ckpt_migrate.matching.mtimes import end_density
-from ckpt_migrate.matching.stamps import further_density, is_inside, stamp_density, start_density
+from ckpt_migrate.matching.mtimes import DURATION_DECADES_NATS, SHORTEST_RUN_S, end_density
+from ckpt_migrate.matching.stamps import best_reading, further_density, is_inside, stamp_density, start_density
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -42,6 +42,20 @@ GLOBAL_WORTH = 4.0
 """How many pairs of its own launch the rate of the whole experiment is worth."""
 SAME_END, SAME_METRIC = 0.2, 0.2
 """Chance that siblings with the same params end together, and that they log the same value (fixed seeds)."""
+REPLICA = 0.1
+"""Chance that they do both: what a launcher starts twice, with the same seeds, takes the same time to the same end.
+What is started again minutes later ends minutes later."""
+ECHO_SHARE, ECHO_RUNS = 0.1, 5.0
+"""Share of runs that have another just an hour before or after (cron, a rerun), and of how many runs that is taken for
+known before any is seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """Shares of runs that are gone from the store, and of references that were copied from another run; below 1."""
+
+    gone_share: float
+    copied_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +127,12 @@ class Twins:
             self._alike[place, keys, allowed] = known
         return known
 
+    def alike_share(self, experiment_id: str, keys: frozenset[str], allowed: frozenset[str]) -> float:
+        """Return the share of pairs that differ in none of these keys but the allowed; 1 without keys."""
+        everywhere = self.pairs.get(experiment_id, NO_PAIRS)
+        alike = self.alike(experiment_id, keys, allowed)
+        return (alike.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS) if keys else 1.0
+
 
 def launch_window(clocks: Iterable[FittedClock]) -> float:
     """Return the half-width of the window within which runs may be mistaken for each other by start, seconds."""
@@ -138,13 +158,11 @@ def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> fl
     allowed = frozenset(one.comparison.differing)
     keys = one.comparison.keys(seen.config)
     launch = twins.launches.get(run.run_id, -1)
-    everywhere, here = twins.pairs.get(run.experiment_id, NO_PAIRS), twins.local.get(launch, NO_PAIRS)
+    here = twins.local.get(launch, NO_PAIRS)
     alike_everywhere = twins.alike(run.experiment_id, keys, allowed)
     alike_here = twins.alike(launch, keys, allowed)
-    agreeing = 1.0
-    if keys:
-        overall = (alike_everywhere.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS)
-        agreeing = (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH)
+    overall = twins.alike_share(run.experiment_id, keys, allowed)
+    agreeing = (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH) if keys else 1.0
     kernel = _Kernel(one, seen, run, world, twins.window_s)
     total, count = kernel.prior(), 1.0
     is_enough = len(alike_here.pairs) >= GLOBAL_WORTH
@@ -154,23 +172,53 @@ def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> fl
     return agreeing * total / count / exp2(world.differences.log2(seen.config, one.comparison))
 
 
-def ghost_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float) -> float:
+def ghost_odds(one: Score, seen: Seen, run: Run, world: World, losses: Losses) -> float:
     """Return the odds of a ghost twin of a run against the run itself, where the run has a directory beside.
 
     A ghost needs a sibling of the run that is gone and looks as the directory does; where the run has no directory
-    beside, it needs that too (`Strata.unmade_odds`). Whatever names the run speaks against all ghosts.
+    beside, it needs that too (`Strata.unmade_odds`). Whatever names the run speaks against all ghosts, unless it was
+    copied from the ghost.
 
     Args:
         one: The pair's score.
         seen: The checkpoint.
         run: The run.
         world: The shared facts.
-        gone_share: Share of runs that are gone from the store, below 1.
+        losses: What is gone, and what misleads.
     """
-    named = exp2(-max(one.reference, 0.0) - max(one.content, 0.0))
-    return named * max(
+    gone_share = losses.gone_share
+    named = max(exp2(-one.reference), losses.copied_share) if one.reference > 0 else 1.0
+    named *= exp2(-max(one.content, 0.0))
+    beside = max(
         gone_siblings(twins, run, gone_share) * likeness(one, seen, run, world, twins) for twins in world.twins
     )
+    return named * (beside + _echo_odds(one, seen, run, world, gone_share))
+
+
+def _echo_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float) -> float:
+    """Return the odds of a run that is gone and began at the other instant that a stamp of a repeated hour may mean."""
+    best = best_reading(seen, run)
+    if best is None or len(seen.readings) <= 1:
+        return 0.0
+    kernel = _Kernel(one, seen, run, world, world.twins[0].window_s)
+    odds = 0.0
+    for other in seen.readings:
+        shift_s = other.instant_s - best.instant_s
+        if abs(shift_s) > NEAR_WINDOW_S and other.zone == best.zone:
+            odds += _echo_share(world, abs(shift_s)) * kernel.echo(shift_s)
+    keys, allowed = one.comparison.keys(seen.config), frozenset(one.comparison.differing)
+    odds *= max(twins.alike_share(run.experiment_id, keys, allowed) for twins in world.twins)
+    return odds * gone_share / (1 - gone_share) / exp2(world.differences.log2(seen.config, one.comparison))
+
+
+def _echo_share(world: World, shift_s: float) -> float:
+    """Return the share of runs that have another after just this time, within the window of a launch."""
+    starts, window_s = world.starts_s, world.twins[0].window_s
+    found = sum(
+        bisect.bisect_right(starts, start + shift_s + window_s) > bisect.bisect_left(starts, start + shift_s - window_s)
+        for start in starts
+    )
+    return (found + ECHO_SHARE * ECHO_RUNS) / (len(starts) + ECHO_RUNS)
 
 
 class _Kernel:
@@ -194,15 +242,31 @@ class _Kernel:
             edges = (start_density(self._seen, self._start_s + sign * window_s) for sign in (-1, 1))
             within = any(abs(one.lag_to(self._start_s)) <= window_s for one in self._seen.readings)
             ratio *= (max(1 / (2 * window_s) if within else max(edges), self._further)) / self._stamp
-        if self._end:
-            ratio *= SAME_END
-        return ratio * self._metric(None)
+        apart = (SAME_END if self._end else 1.0) * self._metric(None)
+        replica = REPLICA if self._window_s < NEAR_WINDOW_S else 0.0
+        return ratio * (replica + (1 - replica) * apart)
+
+    def echo(self, shift_s: float) -> float:
+        """Return the ratio for a run of the same length, so many seconds before or after, that the stamp fits as well.
+
+        It may have taken as long as the run, or any time.
+        """
+        as_long = self.ratio(Pair(shift_s, shift_s, frozenset(), None, 1.0))
+        if not self._end or self._seen.newest_s is None or self._start_s is None:
+            return as_long
+        took_s = max(self._seen.newest_s - self._start_s - shift_s, SHORTEST_RUN_S)
+        any_time = 1 / (took_s * DURATION_DECADES_NATS) / self._end
+        return 0.5 * (as_long + self._started(shift_s) * any_time * self._metric(None))
+
+    def _started(self, apart_s: float) -> float:
+        """Return the ratio of the stamp's densities, given starts so far apart."""
+        if not self._stamp or not self._seen.readings or self._start_s is None:
+            return 1.0
+        return (start_density(self._seen, self._start_s + apart_s) + self._further) / self._stamp
 
     def ratio(self, pair: Pair) -> float:
         """Return the ratio for a sibling that lies to the run as the second of a pair to the first."""
-        ratio = 1.0
-        if self._stamp and self._seen.readings and self._start_s is not None:
-            ratio *= (start_density(self._seen, self._start_s + pair.apart_s) + self._further) / self._stamp
+        ratio = self._started(pair.apart_s)
         if self._end and self._start_s is not None and self._end_s is not None:
             if pair.ends_apart_s is None:
                 ratio *= SAME_END

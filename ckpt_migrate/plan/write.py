@@ -43,7 +43,7 @@ HEADER = """\
 #
 # status      matched: one run is singled out. ambiguous: several fit. unmatched: none does.
 #             linked: named after its run already. busy: still being written. unreadable: could not be read.
-# confidence  probability that run_id is right, as a lower bound.
+# confidence  probability that run_id is right, as a lower bound; of candidates, how the probability is shared.
 # evidence    strongest first, in bits: 10 bits make 1,000 times likelier, for or against.
 # seal        tells the reader which keys were edited.
 """

@@ -22,14 +22,15 @@ def torch_content(directory: Directory, habits: Habits, path: str) -> dict[str, 
     if path == "model.pt":
         return {"config": nest(directory.config or {}), "run_id": _name(directory)}
     epoch = directory.epoch if path == LAST else directory.best_epoch
+    made_as = directory.training.directory_path(directory.part)
     content: dict[str, object] = {
         "epoch": epoch,
         "global_step": _step(habits, epoch),
         "callbacks": {
             "ModelCheckpoint": {
                 "monitor": habits.loss,
-                "best_model_path": f"{directory.path}/{directory.best_name}",
-                "dirpath": f"{directory.path}/{FOLDER}",
+                "best_model_path": f"{made_as}/{directory.best_name}",
+                "dirpath": f"{made_as}/{FOLDER}",
             }
         },
     }
@@ -47,6 +48,7 @@ def evidence(directory: Directory, habits: Habits) -> Evidence:
 
 def _facts(directory: Directory, habits: Habits) -> Iterator[Fact]:
     best, name = directory.best_name, "file name"
+    made_as = directory.training.directory_path(directory.part)
     yield Fact(FactKind.COUNT, "epoch", directory.best_epoch, best, name)
     if directory.loss_text:
         yield Fact(FactKind.METRIC, habits.loss, directory.loss_text, best, name)
@@ -55,8 +57,8 @@ def _facts(directory: Directory, habits: Habits) -> Iterator[Fact]:
             yield from _params(directory, source, "torch")
         yield Fact(FactKind.COUNT, "epoch", epoch, source, "torch")
         yield Fact(FactKind.COUNT, "step", _step(habits, epoch), source, "torch")
-        yield Fact(FactKind.MENTION, "best_model_path", f"{directory.path}/{best}", source, "torch")
-        yield Fact(FactKind.MENTION, "dirpath", f"{directory.path}/{FOLDER}", source, "torch")
+        yield Fact(FactKind.MENTION, "best_model_path", f"{made_as}/{best}", source, "torch")
+        yield Fact(FactKind.MENTION, "dirpath", f"{made_as}/{FOLDER}", source, "torch")
     if directory.is_complete:
         yield from _params(directory, "config.json", "config")
         yield from _params(directory, "model.pt", "torch")

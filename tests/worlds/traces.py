@@ -53,7 +53,7 @@ class Directory:
     @property
     def path(self) -> str:
         """Its absolute path."""
-        return self.training.directory_path(self.part)
+        return f"{self.training.host.root}/{self.training.present_name(self.part)}"
 
     @property
     def is_complete(self) -> bool:
@@ -154,7 +154,7 @@ def checkpoint(directory: Directory, *, copied_s: float | None = None) -> Checkp
     ]
     files.append(FileStat(FOLDER, "dir", 0, max(inner) * _NS_PER_MS))
     files.sort(key=lambda file: file.path)
-    name = training.directory_name(directory.part)
+    name = training.present_name(directory.part)
     uid, _, stamp = name.partition("_")
     local_time = parse_stamp(stamp)
     listing = "\n".join(f"{file.path} {file.size_bytes} {file.mtime_ns}" for file in files)

@@ -112,6 +112,7 @@ class Training:
         pointer: The run id that an MLFLOW_RUN_ID.txt in its directories names; None for no such file.
         is_current: Whether its directories are named after the run already.
         is_contested: Whether what the run says of its directory is a lie, or another's lie concerns it.
+        moved_to: The name that its first directory was given by hand afterwards; empty for none.
         referred: The parts of it (0, 1, ...) where directory or run names the other, truly.
     """
 
@@ -135,6 +136,7 @@ class Training:
     pointer: str | None = None
     is_current: bool = False
     is_contested: bool = False
+    moved_to: str = ""
     referred: tuple[int, ...] = ()
 
     def directory_name(self, part: int = 0) -> str:
@@ -143,8 +145,12 @@ class Training:
         return f"{uid}_{self.host.stamp(self.made_s[part])}"
 
     def directory_path(self, part: int = 0) -> str:
-        """Return the absolute path of one of its directories."""
+        """Return the absolute path that one of its directories was made under."""
         return f"{self.host.root}/{self.directory_name(part)}"
+
+    def present_name(self, part: int = 0) -> str:
+        """Return the name that one of its directories has now."""
+        return self.moved_to if self.moved_to and not part else self.directory_name(part)
 
 
 @dataclass(frozen=True, slots=True)

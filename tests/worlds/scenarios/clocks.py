@@ -74,6 +74,27 @@ def repeated_hour(seed: int, size: int) -> World:
     return assemble("repeated_hour", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.5)
 
 
+def rerun_hour(seed: int, size: int) -> World:
+    """In the repeated hour trainings are run, and again an hour later to the second; runs and directories are gone."""
+    rng = draw_world_rng("rerun_hour", seed)
+    zone = rng.choice(DST_ZONES)
+    habits, host = draw_project(rng, zone=zone)
+    habits = replace(habits, is_deterministic=rng.random() < 0.5)
+    change_s = next(at_s for at_s, by_s in offset_changes(zone, rng.randint(2023, 2025)) if by_s < 0)
+    habits = replace(habits, first_day_s=change_s - rng.uniform(2, 6) * DAY_S)
+    trainings = by_hand(rng, habits, (host,), max(3, 2 * size // 3))
+    while len(trainings) < size:
+        start_s = change_s + rng.uniform(-_HOUR_S, 0)
+        first = train(rng, habits, host, start_s=start_s, config=habits.schema.shaken(rng))
+        took_s = first.end_s - start_s + rng.uniform(-3, 3)
+        start_s += _HOUR_S + rng.uniform(-0.5, 0.5)
+        trainings += [first, train(rng, habits, host, start_s=start_s, config=first.config, duration_s=took_s)]
+    trainings = lose(rng, trainings, rng.choice((0.1, 0.3)))
+    cleaned = rng.choice((0.1, 0.3))
+    trainings = [replace(each, has_directory=False) if rng.random() < cleaned else each for each in trainings]
+    return assemble("rerun_hour", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.3)
+
+
 def moved_to_utc(seed: int, size: int) -> World:
     """In mid-project the machine is set to UTC; stamps before and after are not of one zone."""
     rng = draw_world_rng("moved_to_utc", seed)

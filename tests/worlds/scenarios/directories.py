@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.records import Checkpoint, FileStat, State
 from worlds.launches import by_hand, resume
-from worlds.references import claim, start_from
+from worlds.references import KINDS, claim, refer, start_from
 from worlds.scenarios.plain import ROOT, draw_project, draw_world_rng, lose
-from worlds.trainings import ConfigPlace, Outcome, new_id
+from worlds.scenarios.sweeps import draw_sweep
+from worlds.trainings import ConfigPlace, Outcome, Record, new_id
 from worlds.world import Project, World, assemble
 
 if TYPE_CHECKING:
@@ -74,6 +75,52 @@ def traps(seed: int, size: int) -> World:
     habits, host = draw_project(rng)
     trainings = mislead(rng, lose(rng, by_hand(rng, habits, (host,), size), 0.2))
     return assemble("traps", seed, [Project(habits, tuple(trainings))])
+
+
+def _swap(rng: Random, trainings: list[Training], count: int) -> list[Training]:
+    """Return the trainings, the directories of so many pairs each under the name of the other."""
+    changed = list(trainings)
+    here = [i for i, each in enumerate(changed) if each.has_directory and len(each.uids) == 1]
+    chosen = rng.sample(here, min(2 * count, len(here) // 2 * 2))
+    for one, other in zip(chosen[::2], chosen[1::2], strict=True):
+        names = changed[other].directory_name(), changed[one].directory_name()
+        for index, name in zip((one, other), names, strict=True):
+            changed[index] = replace(changed[index], moved_to=name, is_contested=True)
+    return changed
+
+
+def swapped(seed: int, size: int) -> World:
+    """Some directories lie under each other's names, which runs may name: the weights are another run's."""
+    rng = draw_world_rng("swapped", seed)
+    habits, host = draw_project(rng)
+    habits = replace(habits, has_torch=rng.random() < 0.5)
+    kinds = rng.sample(KINDS[:4], 2)
+    trainings = [
+        refer(each, rng.choice(kinds)) if rng.random() < 0.6 else each
+        for each in lose(rng, by_hand(rng, habits, (host,), size), 0.1)
+    ]
+    return assemble("swapped", seed, [Project(habits, tuple(_swap(rng, trainings, max(1, size // 12))))])
+
+
+def copied_tags(seed: int, size: int) -> World:
+    """Of each sweep, one run carries another's tag; that one may have its own still, or be gone."""
+    rng = draw_world_rng("copied_tags", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    trainings = by_hand(rng, habits, (host,), max(2, size // 4))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 200_000)
+        group = draw_sweep(rng, habits, host, start_s=start_s, count=6, within_s=rng.choice((3.0, 60.0)))
+        if rng.random() < 0.5:
+            group = [refer(each, "tag") for each in group]
+        liar, owner = rng.sample(range(len(group)), 2)
+        group[liar] = replace(claim(group[liar], group[owner]), referred=())
+        fate = Record.GONE if rng.random() < 0.6 else group[owner].record
+        group[owner] = replace(group[owner], is_contested=True, record=fate)
+        if rng.random() < 0.4:
+            group[liar] = replace(group[liar], has_directory=False)
+        trainings += group
+    return assemble("copied_tags", seed, [Project(habits, tuple(trainings))])
 
 
 def copied_tree(seed: int, size: int) -> World:

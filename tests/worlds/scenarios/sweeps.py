@@ -19,9 +19,16 @@ SWEEP = 16
 
 
 def draw_sweep(
-    rng: Random, habits: Habits, host: Host, *, start_s: float, key: str | None = None, count: int = SWEEP
+    rng: Random,
+    habits: Habits,
+    host: Host,
+    *,
+    start_s: float,
+    key: str | None = None,
+    count: int = SWEEP,
+    within_s: float = 3.0,
 ) -> list[Training]:
-    """Return a sweep launched in three seconds over one knob (or the seed), each value once."""
+    """Return a sweep launched within seconds over one knob (or the seed), each value once."""
     schema = habits.schema
     key = key or rng.choice([knob.key for knob in schema.knobs])
     known = next((knob.values for knob in schema.knobs if knob.key == key), ())
@@ -32,7 +39,7 @@ def draw_sweep(
     elif len(values) < count:
         key, values = schema.seed_key or f"{key}_scale", tuple(range(count))
     base = schema.wander(rng, schema.shaken(rng))
-    return sweep(rng, habits, host, start_s=start_s, base=base, key=key, values=values[:count])
+    return sweep(rng, habits, host, start_s=start_s, base=base, key=key, values=values[:count], within_s=within_s)
 
 
 def _sweeps(rng: Random, habits: Habits, host: Host, size: int) -> list[Training]:
@@ -107,6 +114,17 @@ def hopeless_twins(seed: int, size: int) -> World:
     habits, host = draw_project(rng)
     trainings = _twins(rng, replace(habits, is_deterministic=True), host, size)
     return assemble("hopeless_twins", seed, [Project(habits, tuple(lose(rng, trainings, 0.2)))])
+
+
+def ghost_twins(seed: int, size: int) -> World:
+    """Twins that nobody can tell apart, of which runs are gone and directories: the rest looks like a plain pair."""
+    rng = draw_world_rng("ghost_twins", seed)
+    habits, host = draw_project(rng)
+    habits = replace(habits, is_deterministic=True)
+    trainings = lose(rng, _twins(rng, habits, host, size), rng.choice((0.05, 0.15, 0.3)))
+    cleaned = rng.choice((0.05, 0.15, 0.3))
+    trainings = [replace(each, has_directory=False) if rng.random() < cleaned else each for each in trainings]
+    return assemble("ghost_twins", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.2)
 
 
 def reruns(seed: int, size: int) -> World:
