@@ -53,7 +53,8 @@ eval: $(VENV)/.installed-dev
 	$(BIN)/python -m evaluation --seeds $(SEEDS)
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/bench_stores.py
+	$(BIN)/python benchmarks/bench_stores.py --runs 10000
+	$(BIN)/python benchmarks/bench_stores.py --runs 10000 --times 10 --rounds 1
 	$(BIN)/python benchmarks/bench_scan.py
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_apply.py

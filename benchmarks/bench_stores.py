@@ -1,11 +1,16 @@
 # ruff: noqa: INP001 - a script, run by its path
 """How long it takes to read a whole store, by this package and by MlflowClient, paired in one run of this script.
 
-    python benchmarks/bench_stores.py --runs 2000
+    python benchmarks/bench_stores.py --runs 10000
+    python benchmarks/bench_stores.py --runs 10000 --times 10
 
 Every figure is the wall time of a new process from its start to the last run read: imports, runs, params, tags and
 last metrics of all runs. Peak memory is the largest resident set of that process or of one that it forked. The
 readers take turns, so that both find the same file cache; the first round warms it and is not counted.
+
+With `--times N` a store of N times the runs is read too, by this package alone, to see that time and memory grow no
+faster than the runs. Both stores are then made with hard links where values repeat and have metrics of one point:
+four million inodes would not stay in the cache, and it is not the disk that is measured.
 """
 
 from __future__ import annotations
@@ -23,11 +28,16 @@ import tempfile
 import time
 import uuid
 from contextlib import closing
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PARAMS = 30
 METRICS = 8
 POINTS = 20
 START_MS = 1_760_000_000_000
+MOST_LINKS = 50_000  # ext4 takes 65,000 to one file
 READERS = ("ckpt-migrate", "MlflowClient")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -79,41 +89,59 @@ def values_of(draw: random.Random, number: int) -> tuple[dict[str, str], dict[st
     return params, tags
 
 
-def write_file(path: str, text: str) -> None:
-    """Write a text file and the folders it lies in."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
+class Tree:
+    """Writes small files; with `is_linked` one that repeats is a hard link to the first."""
+
+    def __init__(self, *, is_linked: bool) -> None:
+        self._is_linked = is_linked
+        self._first: dict[str, tuple[str, int]] = {}
+
+    def write(self, path: str, text: str) -> None:
+        """Write a file into a folder that exists."""
+        first, links = self._first.get(text, ("", MOST_LINKS))
+        if links < MOST_LINKS:
+            os.link(first, path)
+            self._first[text] = (first, links + 1)
+            return
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        os.write(file, text.encode())
+        os.close(file)
+        if self._is_linked:
+            self._first[text] = (path, 1)
 
 
-def make_file_store(folder: str, runs: int) -> None:
+def make_file_store(folder: str, runs: int, points: int, *, is_linked: bool = False) -> None:
     """Write a file store as MLflow lays it out."""
     draw = random.Random(7)  # noqa: S311 - the same store every time
-    write_file(f"{folder}/1/meta.yaml", EXPERIMENT.format(folder=folder))
-    os.makedirs(f"{folder}/.trash")
+    tree = Tree(is_linked=is_linked)
+    os.makedirs(f"{folder}/1")
+    os.mkdir(f"{folder}/.trash")
+    tree.write(f"{folder}/1/meta.yaml", EXPERIMENT.format(folder=folder))
     for number in range(runs):
         run_id = uuid.UUID(int=draw.getrandbits(128)).hex
         path = f"{folder}/1/{run_id}"
+        for name in ("", "/artifacts", "/params", "/params/model", "/params/training", "/tags", "/metrics"):
+            os.mkdir(path + name)
         start = START_MS + number * 60_000
         meta = META.format(folder=folder, run_id=run_id, number=number, start=start, end=start + 50_000)
-        write_file(f"{path}/meta.yaml", meta)
-        os.makedirs(f"{path}/artifacts")
-        params, tags = values_of(draw, number)
-        for key, value in params.items():
-            write_file(f"{path}/params/{key}", value)
-        for key, value in tags.items():
-            write_file(f"{path}/tags/{key}", value)
+        tree.write(f"{path}/meta.yaml", meta)
+        for kind, pairs in zip(("params", "tags"), values_of(draw, number), strict=True):
+            for key, value in pairs.items():
+                tree.write(f"{path}/{kind}/{key}", value)
         for metric in range(METRICS):
-            lines = (f"{start + step} {draw.random()} {step}\n" for step in range(POINTS))
-            write_file(f"{path}/metrics/metric_{metric}", "".join(lines))
+            first = START_MS if is_linked else start
+            level = draw.randrange(500) if is_linked else draw.random()
+            lines = (f"{first + step} {level + step} {step}\n" for step in range(points))
+            tree.write(f"{path}/metrics/metric_{metric}", "".join(lines))
 
 
-def make_database(path: str, runs: int) -> None:
+def make_database(path: str, runs: int, points: int) -> None:
     """Let MLflow make its newest schema, then fill the tables."""
     command = f"from mlflow.tracking import MlflowClient; MlflowClient('sqlite:///{path}').create_experiment('bench')"
     subprocess.run([sys.executable, "-W", "ignore", "-c", command], check=True, capture_output=True)
     draw = random.Random(7)  # noqa: S311 - the same store every time
     with closing(sqlite3.connect(path)) as database, database:
+        database.execute("PRAGMA synchronous=OFF")
         for number in range(runs):
             run_id = uuid.UUID(int=draw.getrandbits(128)).hex
             start = START_MS + number * 60_000
@@ -127,10 +155,10 @@ def make_database(path: str, runs: int) -> None:
                 insert = f"INSERT INTO {table} (run_uuid, key, value) VALUES (?, ?, ?)"  # noqa: S608 - two fixed names
                 database.executemany(insert, ((run_id, *pair) for pair in pairs.items()))
             for metric in range(METRICS):
-                points = [(f"metric_{metric}", draw.random(), start + s, run_id, s, 0) for s in range(POINTS)]
+                rows = [(f"metric_{metric}", draw.random(), start + s, run_id, s, 0) for s in range(points)]
                 insert = "(key, value, timestamp, run_uuid, step, is_nan) VALUES (?, ?, ?, ?, ?, ?)"
-                database.executemany(f"INSERT INTO metrics {insert}", points)
-                database.execute(f"INSERT INTO latest_metrics {insert}", points[-1])
+                database.executemany(f"INSERT INTO metrics {insert}", rows)
+                database.execute(f"INSERT INTO latest_metrics {insert}", rows[-1])
 
 
 def read_with_package(uri: str) -> tuple[int, int]:
@@ -175,28 +203,57 @@ def measure(reader: str, uri: str) -> dict[str, float]:
 
 def compare(kind: str, uri: str, rounds: int) -> None:
     """Print one table row a reader, and how many times faster this package is."""
-    measured: dict[str, list[dict[str, float]]] = {reader: [] for reader in READERS}
+    cases = [(f"{kind} | {reader}", reader, uri) for reader in READERS]
+    ratios = alternate(cases, rounds)
+    say(f"| {kind} | times faster | | {statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f}) | |")
+
+
+def scale(kind: str, uris: Sequence[str], times: int, rounds: int) -> None:
+    """Print one table row a size, and how many times longer the larger takes."""
+    cases = [(f"{kind} | {READERS[0]}", READERS[0], uri) for uri in uris]
+    ratios = alternate(cases, rounds, same_content=False)
+    shown = f"{statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f})"
+    say(f"| {kind} | times longer, of {times} times the runs | | {shown} | |")
+
+
+def alternate(cases: Sequence[tuple[str, str, str]], rounds: int, *, same_content: bool = True) -> list[float]:
+    """Measure two cases in turn, print a table row for each; return how many times the second takes, round by round.
+
+    Args:
+        cases: Label, reader and URI.
+        rounds: How many are counted; one more comes first.
+        same_content: Whether both must find the same.
+    """
+    measured: list[list[dict[str, float]]] = [[] for _ in cases]
     for number in range(rounds + 1):
-        for reader in READERS:
+        for (_, reader, uri), rows in zip(cases, measured, strict=True):
             found = measure(reader, uri)
             if number:
-                measured[reader].append(found)
-    what = {(found["runs"], found["values"]) for rows in measured.values() for found in rows}
-    if len(what) != 1:
-        sys.exit(f"the readers disagree about what is in {uri}: {sorted(what)}")
-    medians = {}
-    for reader, rows in measured.items():
-        medians[reader] = statistics.median(row["seconds"] for row in rows)
+                rows.append(found)
+    if same_content and len({(found["runs"], found["values"]) for rows in measured for found in rows}) != 1:
+        sys.exit(f"the readers disagree about what is in {cases[0][2]}: {measured}")
+    for (label, _, _), rows in zip(cases, measured, strict=True):
+        seconds = statistics.median(row["seconds"] for row in rows)
         peak = max(row["peak_mib"] for row in rows)
-        say(f"| {kind} | {reader} | {rows[0]['runs']:,.0f} | {medians[reader]:.2f} | {peak:.0f} |")
-    ratios = [b["seconds"] / a["seconds"] for a, b in zip(*measured.values(), strict=True)]
-    say(f"| {kind} | times faster | | {statistics.median(ratios):.1f} ({min(ratios):.1f}-{max(ratios):.1f}) | |")
+        say(f"| {label} | {rows[0]['runs']:,.0f} | {seconds:.2f} | {peak:.0f} |")
+    return [second["seconds"] / first["seconds"] for first, second in zip(*measured, strict=True)]
+
+
+def make(kind: str, path: str, runs: int, *, is_scaled: bool) -> str:
+    """Make a store; return its URI."""
+    points = 1 if is_scaled else POINTS
+    if kind == "files":
+        make_file_store(path, runs, points, is_linked=is_scaled)
+        return path
+    make_database(path, runs, points)
+    return f"sqlite:///{path}"
 
 
 def main() -> None:
     """Make the stores, measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=2000, help="runs in each store (default 2000)")
+    parser.add_argument("--times", type=int, default=1, help="read a store of so many times the runs, too")
     parser.add_argument("--rounds", type=int, default=3, help="counted rounds of both readers (default 3)")
     parser.add_argument("--kinds", nargs="+", choices=("files", "sqlite"), default=["files", "sqlite"])
     parser.add_argument("--read", nargs=2, metavar=("READER", "URI"), help=argparse.SUPPRESS)
@@ -210,13 +267,16 @@ def main() -> None:
     shape = f"{PARAMS} params, {METRICS} metrics of {POINTS} points, 5 tags a run"
     say(f"{shape}; median of {arguments.rounds} rounds\n")
     say("| store | reader | runs | seconds | peak MiB |\n| --- | --- | --- | --- | --- |")
-    with tempfile.TemporaryDirectory(prefix="bench-stores-") as folder:
-        if "files" in arguments.kinds:
-            make_file_store(f"{folder}/mlruns", arguments.runs)
-            compare("files", f"{folder}/mlruns", arguments.rounds)
-        if "sqlite" in arguments.kinds:
-            make_database(f"{folder}/mlflow.db", arguments.runs)
-            compare("sqlite", f"sqlite:///{folder}/mlflow.db", arguments.rounds)
+    for kind in arguments.kinds:
+        with tempfile.TemporaryDirectory(prefix="bench-stores-") as folder:
+            if arguments.times == 1:
+                compare(kind, make(kind, f"{folder}/store", arguments.runs, is_scaled=False), arguments.rounds)
+                continue
+            uris = [
+                make(kind, f"{folder}/store-{times}", times * arguments.runs, is_scaled=True)
+                for times in (1, arguments.times)
+            ]
+            scale(kind, uris, arguments.times, arguments.rounds)
 
 
 if __name__ == "__main__":
