@@ -55,6 +55,7 @@ eval: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000 --times 10 --rounds 1
+	$(BIN)/python -m benchmarks.bench_server
 	$(BIN)/python benchmarks/bench_scan.py
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_apply.py

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from ckpt_migrate.errors import StoreError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.tracking.artifacts import ArtifactPlaces, list_artifacts
-from ckpt_migrate.tracking.metric_lines import point_order
+from ckpt_migrate.tracking.metric_lines import MAX_NUMBER, point_order
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.records import Mention, MetricPoint, Run, RunDetails
 from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG, metric_value, status_name, utc_ms
@@ -37,7 +37,11 @@ RUN_COLUMNS = (
 EXPERIMENT_COLUMNS = ("experiment_id", "name", "lifecycle_stage")
 TEXT_COLUMNS = ("run_uuid", "key", "value")
 METRIC_COLUMNS = ("run_uuid", "key", "value", "timestamp", "step", "is_nan")
+TEXT_TABLES = ("params", "tags")
 TABLES = ("runs", "experiments", "params", "tags", "metrics", "latest_metrics")
+
+MAX_VALUE_CHARACTERS = 1 << 20
+"""Longest param or tag that is read; MLflow's own limits are 6,000 and 8,000 characters."""
 
 _SHORT_VALUE = 64
 
@@ -215,6 +219,10 @@ class DatabaseStore:
         known: dict[str, str] = {}  # values repeat from run to run; one copy of each serves all
         for run_id, key, value in self._rows.select(table, TEXT_COLUMNS, run_ids=run_ids):
             text = "" if value is None else str(value)
+            if len(text) > MAX_VALUE_CHARACTERS:
+                what = f"{table[:-1]} {key!s:.80} is longer than {MAX_VALUE_CHARACTERS} characters"
+                self._passed_over.add(f"run {run_id}", what)
+                continue
             if len(text) <= _SHORT_VALUE:
                 text = known.setdefault(text, text)
             found.setdefault(str(run_id), {})[sys.intern(str(key))] = text
@@ -233,11 +241,14 @@ class DatabaseStore:
     def _points(self, table: str, run_ids: Sequence[str]) -> Iterator[tuple[str, str, MetricPoint]]:
         rows = self._rows.select(table, METRIC_COLUMNS, run_ids=run_ids)
         for run_id, key, value, timestamp, step, is_nan in rows:
+            point = None
             try:
                 number = metric_value(value, is_nan=bool(is_nan))
                 time = int(str(timestamp or 0)) * self._time_unit_ms
                 point = MetricPoint(number, int(str(step or 0)), time)
             except ValueError:
+                pass  # SQLite keeps any text in a column of numbers
+            if point is None or max(abs(point.step), abs(point.timestamp_utc_ms)) > MAX_NUMBER:
                 self._passed_over.add(f"run {run_id}", f"metric {key} holds no number")
-                continue
-            yield str(run_id), sys.intern(str(key)), point
+            else:
+                yield str(run_id), sys.intern(str(key)), point

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 _SECONDS_BELOW = 100_000_000_000
 """A two-column time below this is in seconds: as milliseconds it would lie before March 1973."""
 
+MAX_NUMBER = (1 << 63) - 1
+"""Greatest step or time that MLflow can keep; a longer number could not even be divided as a float."""
+
 
 def point_order(point: MetricPoint) -> tuple[int, int]:
     """Return what points are sorted by: the step, then the time."""
@@ -32,8 +35,8 @@ def last_point(data: bytes) -> tuple[MetricPoint | None, int]:
         try:
             steps = list(map(int, tokens[2::3]))
             top = max(steps)
-            if steps[-1] == top and steps.count(top) == 1:
-                return MetricPoint(float(tokens[-2]), top, int(tokens[-3])), 0
+            if steps[-1] == top and steps.count(top) == 1 and (point := _point(tokens[-3:])) is not None:
+                return point, 0
         except ValueError:
             pass  # a malformed line; below just that is passed over
     points, malformed = _points(data)
@@ -56,9 +59,9 @@ def _points(data: bytes) -> tuple[list[MetricPoint], int]:
 
 def _point(columns: list[bytes]) -> MetricPoint | None:
     try:
-        time, value = int(columns[0]), float(columns[1])
-        if columns[2:]:
-            return MetricPoint(value, int(columns[2]), time)
+        time, value, step = int(columns[0]), float(columns[1]), int(columns[2]) if columns[2:] else 0
     except (ValueError, IndexError):
         return None
-    return MetricPoint(value, 0, time * 1000 if time < _SECONDS_BELOW else time)
+    if not (-MAX_NUMBER <= time <= MAX_NUMBER and -MAX_NUMBER <= step <= MAX_NUMBER):
+        return None
+    return MetricPoint(value, step, time * 1000 if not columns[2:] and time < _SECONDS_BELOW else time)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
 from ckpt_migrate.tracking.records import StoreWarning
+
+# What ends a line, moves a cursor or turns the direction of writing: a store's texts may hold anything, and a warning
+# that quotes one must not look like something else.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
 def printable(name: str) -> str:
     """Return a file name that can be printed: bytes that are no UTF-8 would end the program that prints them."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def quoted(text: str) -> str:
+    r"""Return a text as one line in which everything can be seen.
+
+    >>> quoted("loss\n\x1b[31m\u202e"), quoted("größe")
+    ('loss\\n\\x1b[31m\\u202e', 'größe')
+    """
+    return _UNSEEN.sub(lambda match: ascii(match[0])[1:-1], printable(text))
 
 
 class PassedOver:
@@ -18,7 +33,7 @@ class PassedOver:
 
     def add(self, where: str, what: str) -> None:
         """Note that something was passed over; `where` names it, `what` says why."""
-        self._seen.setdefault(StoreWarning(printable(where), what))
+        self._seen.setdefault(StoreWarning(quoted(where), quoted(what)))
 
     def all(self) -> tuple[StoreWarning, ...]:
         """Return everything noted so far."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 MAX_VALUE_BYTES = 1 << 20
 """Longest param or tag that is read; MLflow's own limits are 6,000 and 8,000 characters."""
-MAX_METRIC_BYTES = 256 << 20
-"""Longest metric file that is read, about seven million points."""
+MAX_METRIC_BYTES = 64 << 20
+"""Longest metric file that is read, well over a million points; parsing it takes ten times its size."""
 
 Texts: TypeAlias = "tuple[dict[str, str], dict[str, str]]"
 """Params and tags."""
