@@ -7,7 +7,7 @@ SEEDS ?= 20
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-oldest lint eval bench crash clean
+.PHONY: demo test test-browser test-install docs test-oldest lint eval bench crash clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,16 @@ test-browser: $(VENV)/.installed-dev
 	$(BIN)/python $(PIP_INSTALL) --editable '.[test,browser]'
 	$(BIN)/python -m pytest tests/report -rs
 
+# The documentation as a site in site/; every warning is an error.
+docs: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# What people install: the wheel by pip and by uv tool, the sdist by pip, each into an environment of its own.
+test-install: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) build uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" tests/install.sh
+
 # The same with the oldest versions that pyproject.toml allows (MLflow 2.9; needs Python 3.10 or 3.11).
 test-oldest: $(OLDEST)/.installed
 	$(OLDEST)/bin/python -m pytest -n 2
@@ -61,4 +71,4 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_apply.py
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(DEMO) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist
+	rm -rf $(VENV) $(OLDEST) $(DEMO) site .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

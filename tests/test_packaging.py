@@ -30,7 +30,16 @@ DATA = {
 }
 """Files of the package that are no modules."""
 SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", ".ci"}
-SOURCE_FILES = {"pyproject.toml", "PKG-INFO", ".gitignore", "README.md", "CHANGELOG.md", "LICENSE", "Makefile"}
+SOURCE_FILES = {
+    "pyproject.toml",
+    "PKG-INFO",
+    ".gitignore",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+    "Makefile",
+    "mkdocs.yml",
+}
 DISTRIBUTIONS = {"yaml": "pyyaml"}
 """Import names that differ from the name of the distribution."""
 NEVER_IMPORTED = {"tzdata"}
