@@ -15,6 +15,7 @@ import json
 import os
 import pickle
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence import read_all
+from ckpt_migrate.evidence.cache import FRESH_S
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.scan.walk import scan_roots
 
@@ -125,12 +127,23 @@ def main() -> None:
         least = best_of(lambda: walk_and_parse(root))
         scan = best_of(lambda: scan_roots([root], recipe))
         whole = best_of(lambda: read_all(scan_roots([root], recipe).checkpoints, recipe))
+        time.sleep(FRESH_S)
+        with tempfile.TemporaryDirectory() as folder:
+            read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder)
+            again = best_of(lambda: read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder))
+            asked = best_of(
+                lambda: list(read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder).values())
+            )
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
     lines = (
         f"{options.directories:,} directories, {facts:,} facts; processor time, best of {ROUNDS}",
         f"os.scandir of the root, bytes of each config.json  {bytes_only:8.3f} s",
         f"os.scandir and stat of all, config.json parsed     {least:8.3f} s",
         f"scan                                               {scan:8.3f} s {scan / least:6.1f} x",
         f"scan and all evidence                              {whole:8.3f} s {whole / least:6.1f} x",
+        f"again, from the cache                              {again:8.3f} s {again / least:6.1f} x",
+        f"again, and every directory's evidence asked for    {asked:8.3f} s {asked / least:6.1f} x",
+        f"most memory, of all this together                  {peak_mib:8.0f} MiB",
     )
     sys.stdout.write("\n".join(lines) + "\n")
 

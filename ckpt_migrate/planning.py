@@ -72,6 +72,7 @@ def make_plan(
     keep: str,
     progress: Progress,
     references: Sequence[str] = (),
+    cache: str | None = None,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
 
@@ -91,7 +92,7 @@ def make_plan(
         answers = answers.hold_against(found.checkpoints, {run.run_id for run in store.runs()})
         chosen = {path: entry.run_id for path, entry in answers.chosen.items() if entry.run_id is not None}
         readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
-        evidence = read_all(readable, recipe, progress=progress)
+        evidence = read_all(readable, recipe, cache=cache, progress=progress)
         matching = link(
             found.checkpoints, evidence, store, recipe, timezone=timezone, answers=chosen, progress=progress
         )

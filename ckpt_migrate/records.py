@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -47,12 +47,14 @@ class FileStat:
         kind: `file`, `dir`, `link` or `other`.
         size_bytes: Its size; 0 for what is no file.
         mtime_ns: Modification time, nanoseconds since 1970-01-01 UTC.
+        identity: Device, inode and time of the last change of any kind, nanoseconds likewise; None when not looked at.
     """
 
     path: str
     kind: str
     size_bytes: int
     mtime_ns: int
+    identity: tuple[int, int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -278,9 +278,11 @@ def _rename_looking(source: str, target: str) -> None:
     os.rename(source, target)
 
 
-def replace_file(path: str, data: bytes) -> None:
-    """Replace a file of the user's choice (a plan) as a whole: its old bytes or the new ones, never a part."""
+def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
+    """Replace a file (a plan, a cache) as a whole: its old bytes or the new ones; `with_folder` makes its folder."""
     target = os.path.realpath(path)
+    if with_folder:
+        os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     staged = f"{target}.{os.getpid()}.tmp"
     handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:

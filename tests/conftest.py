@@ -18,11 +18,12 @@ settings.load_profile("shared machines")
 
 
 @pytest.fixture(autouse=True)
-def _without_the_users_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's MLflow settings out, and telemetry off."""
+def _without_the_users_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Keep the user's MLflow settings and cache out, and telemetry off."""
     for name in [name for name in os.environ if name.startswith(("MLFLOW_", "DATABRICKS_", "CKPT_MIGRATE_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 @pytest.fixture

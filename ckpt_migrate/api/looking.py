@@ -12,7 +12,7 @@ from ckpt_migrate.progress import SILENT
 from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ckpt_migrate.api.arguments import Roots, StrPath
     from ckpt_migrate.evidence.records import Evidence
@@ -50,13 +50,18 @@ def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progres
 
 
 def evidence(
-    found: ScanResult, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT
-) -> dict[str, Evidence]:
+    found: ScanResult,
+    *,
+    migration: StrPath = DEFAULT_RECIPE,
+    cache: StrPath | None = None,
+    progress: Progress = SILENT,
+) -> Mapping[str, Evidence]:
     """Return what readers find in each directory and loose file of a scan, by path; needs no store, writes nothing.
 
     Args:
         found: What `scan` returned.
         migration: The recipe that it was scanned by.
+        cache: A folder in which results of unchanged directories are kept; None keeps none.
         progress: Watches the reading.
 
     Raises:
@@ -64,7 +69,8 @@ def evidence(
     """
     from ckpt_migrate.evidence import read_all
 
-    return read_all(found.checkpoints, load_recipe(os.fspath(migration)), progress=progress)
+    kept = None if cache is None else os.fspath(cache)
+    return read_all(found.checkpoints, load_recipe(os.fspath(migration)), cache=kept, progress=progress)
 
 
 def logs(root: StrPath = ".") -> tuple[LogSummary, ...]:

@@ -41,6 +41,7 @@ def plan(
     with_audit: bool = False,
     keep: StrPath | None = None,
     references: Roots = (),
+    cache: StrPath | None = None,
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -57,6 +58,7 @@ def plan(
         with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
         keep: An earlier plan whose answers by a person are taken over as certain.
         references: Files and folders to search for mentions of old names, which the plan then lists.
+        cache: A folder in which evidence of unchanged directories is kept; None keeps none.
         progress: Watches the loops.
 
     Raises:
@@ -80,6 +82,7 @@ def plan(
         with_audit=with_audit,
         keep="" if keep is None else os.fspath(keep),
         references=paths(references),
+        cache=None if cache is None else os.fspath(cache),
         progress=progress,
     )
 

@@ -54,6 +54,13 @@ def migration(command: Command) -> Command:
     return wrapped
 
 
+def cache(command: Command) -> Command:
+    """Add --no-cache."""
+    text = "Read every checkpoint anew, and keep nothing in the cache folder."
+    wrapped: Command = click.option("--no-cache", "without_cache", is_flag=True, help=text)(command)
+    return wrapped
+
+
 def output_format(command: Command) -> Command:
     """Add --format."""
     wrapped: Command = click.option(

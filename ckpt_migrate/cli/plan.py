@@ -11,6 +11,7 @@ from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.references import reference_lines, references_data
 from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.evidence import cache_folder
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
 from ckpt_migrate.plan.words import clock_words, summary_line
@@ -36,6 +37,7 @@ REFERENCES_HELP = (
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
 @click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
+@options.cache
 @options.output_format
 def command(
     *,
@@ -50,6 +52,7 @@ def command(
     with_audit: bool,
     keep: str | None,
     references: tuple[str, ...],
+    without_cache: bool,
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
@@ -70,6 +73,7 @@ def command(
         with_audit=with_audit,
         keep=keep,
         references=references,
+        cache=None if without_cache else cache_folder(),
         progress=output.bars(),
     )
     plan = planned.plan

@@ -13,6 +13,7 @@ from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.evidence import cache_folder
 from ckpt_migrate.evidence.records import Evidence
 from ckpt_migrate.records import State
 
@@ -39,8 +40,11 @@ MEANING = {
 @options.roots
 @options.migration
 @click.option("--evidence", "with_evidence", is_flag=True, help="Also read the files, and show what each one tells.")
+@options.cache
 @options.output_format
-def command(roots: tuple[str, ...], migration: str, output_format: str, *, with_evidence: bool) -> int:
+def command(
+    roots: tuple[str, ...], migration: str, output_format: str, *, with_evidence: bool, without_cache: bool
+) -> int:
     """Show every checkpoint directory below ROOT, with its state, size, times and evidence.
 
     Needs no MLflow store, writes nothing, follows no link.
@@ -51,7 +55,10 @@ def command(roots: tuple[str, ...], migration: str, output_format: str, *, with_
       ckpt-migrate scan checkpoints/phase2 --evidence
     """
     result = api.scan(roots, migration=migration, progress=output.bars())
-    evidence = api.evidence(result, migration=migration, progress=output.bars()) if with_evidence else None
+    evidence = None
+    if with_evidence:
+        cache = None if without_cache else cache_folder()
+        evidence = api.evidence(result, migration=migration, cache=cache, progress=output.bars())
     if output_format == "json":
         output.print_json(_data(result, evidence))
     else:

@@ -7,6 +7,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
+from ckpt_migrate import __version__
+from ckpt_migrate.evidence.cache import EvidenceCache
 from ckpt_migrate.evidence.configs import ConfigReader
 from ckpt_migrate.evidence.filenames import FileNameReader
 from ckpt_migrate.evidence.files import ReaderError
@@ -23,7 +25,7 @@ from ckpt_migrate.records import State
 from ckpt_migrate.scan.overlap import map_in_order
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "ckpt_migrate.readers"
 """Entry point group of third-party readers; each names a callable that takes the recipe and returns a reader."""
+
+READERS_VERSION = 1
+"""Counts up with every change of what a reader of this package finds, so that kept results are forgotten."""
 
 MAX_FACTS = 100_000
 """Facts taken from one file; a reader that gives more has misread it."""
@@ -77,11 +82,25 @@ def read_evidence(checkpoint: Checkpoint, recipe: Recipe) -> Evidence:
     return _Reading(recipe).read(checkpoint)
 
 
-def read_all(checkpoints: Sequence[Checkpoint], recipe: Recipe, *, progress: Progress = SILENT) -> dict[str, Evidence]:
-    """Return the evidence of many checkpoint directories by path, in their order."""
-    found = map_in_order(_Reading(recipe).read, checkpoints)
-    tracked = progress.track(found, label="Reading evidence", total=len(checkpoints))
-    return {checkpoint.path: evidence for checkpoint, evidence in zip(checkpoints, tracked, strict=True)}
+def read_all(
+    checkpoints: Sequence[Checkpoint], recipe: Recipe, *, cache: str | None = None, progress: Progress = SILENT
+) -> Mapping[str, Evidence]:
+    """Return the evidence of many checkpoint directories by path, in their order.
+
+    Args:
+        checkpoints: The directories, as scanned.
+        recipe: The recipe.
+        cache: Folder of the evidence kept of earlier calls; None keeps none and uses none.
+        progress: Watches the reading.
+    """
+    reading = _Reading(recipe)
+
+    def read(some: Sequence[Checkpoint]) -> Iterator[Evidence]:
+        return iter(progress.track(map_in_order(reading.read, some), label="Reading evidence", total=len(some)))
+
+    if cache is not None:
+        return EvidenceCache(cache, reading.signature(recipe)).read(checkpoints, read)
+    return {checkpoint.path: evidence for checkpoint, evidence in zip(checkpoints, read(checkpoints), strict=True)}
 
 
 class _Reading:
@@ -106,11 +125,17 @@ class _Reading:
                     # All of a file or nothing: half a config would look like a whole one.
                     found += _all_facts(reader, f"{folder}/{file.path}", file)
                 except Exception as error:  # noqa: BLE001 - one bad file, or a stranger's reader, must not end it all
-                    problems.append(Problem(file.path, reader.name, _say(error)))
+                    is_lasting = isinstance(error, ReaderError)
+                    problems.append(Problem(file.path, reader.name, _say(error), is_lasting))
             if len(readers) > 1:
                 found.sort(key=_KEY)
             facts += found
         return Evidence(tuple(facts), tuple(problems))
+
+    def signature(self, recipe: Recipe) -> str:
+        """Return a text that changes with the recipe, this package, and any reader of others."""
+        readers = (f"{each.name}={getattr(each, 'version', '')}" for each in self.readers)
+        return " ".join([__version__, str(READERS_VERSION), recipe.digest, *(ascii(each) for each in readers)])
 
     def readers_of(self, file: FileStat) -> tuple[Reader, ...]:
         name = (file.kind, file.path)

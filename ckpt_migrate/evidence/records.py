@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -39,11 +39,19 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A file that could not be read as what it claims to be."""
+    """A file that could not be read as what it claims to be.
+
+    Attributes:
+        source: The file.
+        reader: Who tried.
+        what: What is wrong, for people.
+        is_lasting: Whether it stays so until the file changes: its content is wrong, not the system.
+    """
 
     source: str
     reader: str
     what: str
+    is_lasting: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

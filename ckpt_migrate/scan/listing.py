@@ -75,10 +75,11 @@ def list_directory(directory: str) -> Listing:
 def file_stat(path: str, status: os.stat_result) -> FileStat:
     """Return the record of one entry; only files have a size, since a folder's depends on the file system."""
     mode = status.st_mode
+    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
     if stat.S_ISREG(mode):
-        return FileStat(path, "file", status.st_size, status.st_mtime_ns)
+        return FileStat(path, "file", status.st_size, status.st_mtime_ns, identity)
     kind = "dir" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "other"
-    return FileStat(path, kind, 0, status.st_mtime_ns)
+    return FileStat(path, kind, 0, status.st_mtime_ns, identity)
 
 
 def fingerprint(inode: int, files: Sequence[FileStat]) -> str:

@@ -1,0 +1,212 @@
+"""What readers found in directories that have not changed since: kept between calls, safe to delete at any time.
+
+A file per root lies in the user's cache folder, never among checkpoints. A directory's entry counts only while every
+file in it is the same by device, inode, size and both times, and the recipe and every reader are of the same version.
+Whatever is wrong with a cache, the answer is to read the checkpoint itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from ckpt_migrate import storage
+from ckpt_migrate.evidence.records import Evidence, Fact, FactKind, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from ckpt_migrate.records import Checkpoint
+
+MAX_CACHE_BYTES = 256 << 20
+"""Largest cache file read, bytes; some 100,000 directories."""
+
+FRESH_S = 2.0
+"""A directory in which something changed so many seconds ago is not kept: the next change might leave equal times."""
+
+_FORMAT = "1"
+_FIELDS = 4
+_KINDS = {kind.value: kind for kind in FactKind}
+
+
+def cache_folder() -> str:
+    """Return where caches lie: below XDG_CACHE_HOME, else below ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "ckpt-migrate", "evidence")
+
+
+class EvidenceCache:
+    """The kept evidence of some roots.
+
+    Args:
+        folder: Where the cache's files lie.
+        signature: Text that changes with the recipe and with any reader.
+    """
+
+    def __init__(self, folder: str, signature: str) -> None:
+        self._folder = folder
+        self._signature = signature
+
+    def read(
+        self, checkpoints: Sequence[Checkpoint], read: Callable[[Sequence[Checkpoint]], Iterator[Evidence]]
+    ) -> Mapping[str, Evidence]:
+        """Return the evidence of directories by path, in their order, from the cache where that may be.
+
+        Args:
+            checkpoints: The directories, just scanned.
+            read: Reads the evidence of some of them, in their order.
+        """
+        by_root: defaultdict[str, list[Checkpoint]] = defaultdict(list)
+        for checkpoint in checkpoints:
+            by_root[checkpoint.root].append(checkpoint)
+        known = {root: self._load(root) for root in by_root}
+        keys = {checkpoint.path: self._key(checkpoint) for checkpoint in checkpoints}
+        kept = {
+            checkpoint.path: line
+            for checkpoint in checkpoints
+            if (line := known[checkpoint.root].get(checkpoint.path)) is not None and line[1] == keys[checkpoint.path]
+        }
+        missing = [checkpoint for checkpoint in checkpoints if checkpoint.path not in kept]
+        fresh = {checkpoint.path: found for checkpoint, found in zip(missing, read(missing), strict=True)}
+        for root, found in by_root.items():
+            new = (_encode(c.path, keys[c.path], fresh[c.path]) for c in found if c.path in fresh)
+            lines = [line for line in new if line is not None]
+            if lines:
+                asked = fresh.keys() & known[root].keys()
+                old = [line for path, line in known[root].items() if path not in asked and os.path.lexists(path)]
+                self._save(root, [*old, *lines])
+        return _Evidence(checkpoints, fresh, kept, read)
+
+    def _key(self, checkpoint: Checkpoint) -> str:
+        """Return a text that changes with any file of a directory; empty when it must not be kept."""
+        newest_ns = 0
+        hashed = hashlib.blake2b(self._signature.encode(), digest_size=16)
+        for file in checkpoint.files:
+            if file.identity is None:
+                return ""
+            newest_ns = max(newest_ns, file.identity[2])
+            hashed.update(
+                f"{file.path}\0{file.kind}\0{file.size_bytes}\0{file.mtime_ns}\0{file.identity}\n".encode(
+                    "utf-8", "surrogateescape"
+                )
+            )
+        return hashed.hexdigest() if newest_ns < time.time_ns() - FRESH_S * 1e9 else ""
+
+    def _path(self, root: str) -> str:
+        name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
+        return os.path.join(self._folder, f"{name}.cache")
+
+    def _is_apart(self, root: str) -> bool:
+        """Say whether the cache lies outside a root: nothing is ever written among checkpoints."""
+        folder = os.path.realpath(self._folder)
+        return not f"{folder}/".startswith(f"{root.rstrip('/')}/")
+
+    def _load(self, root: str) -> dict[str, _Line]:
+        """Return the lines of a root's file by path; none where it is missing, too large or of another kind."""
+        path = self._path(root)
+        try:
+            if not self._is_apart(root) or os.stat(path).st_size > MAX_CACHE_BYTES:
+                return {}
+            with open(path, encoding="ascii", newline="\n") as file:
+                if file.readline() != self._header(root):
+                    return {}
+                found = (tuple(line.rstrip("\n").split("\t")) for line in file)
+                return {json.loads(line[0]): line for line in found if len(line) == _FIELDS}
+        except (OSError, ValueError):
+            return {}
+
+    def _save(self, root: str, lines: Sequence[_Line]) -> None:
+        if not self._is_apart(root):
+            return
+        text = self._header(root) + "".join("\t".join(line) + "\n" for line in lines)
+        try:
+            storage.replace_file(self._path(root), text.encode("ascii"), with_folder=True)
+        except OSError:
+            # A full disk or a home that cannot be written to: the next call reads the checkpoints again.
+            return
+
+    def _header(self, root: str) -> str:
+        return f"ckpt-migrate evidence {_FORMAT} {json.dumps(root)} {self._signature}\n"
+
+
+_Line = tuple[str, ...]
+"""Path as JSON, key, checksum and evidence of one directory, as they stand in a line."""
+
+
+class _Evidence(Mapping[str, Evidence]):
+    """Evidence by path; what comes from the cache is decoded when it is asked for: matching asks for few of many."""
+
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        fresh: dict[str, Evidence],
+        kept: dict[str, _Line],
+        read: Callable[[Sequence[Checkpoint]], Iterator[Evidence]],
+    ) -> None:
+        self._checkpoints = {checkpoint.path: checkpoint for checkpoint in checkpoints}
+        self._decoded = fresh
+        self._kept = kept
+        self._read = read
+
+    def __getitem__(self, path: str) -> Evidence:
+        found = self._decoded.get(path)
+        if found is None:
+            checkpoint = self._checkpoints[path]
+            found = _decode(self._kept[path]) or next(self._read([checkpoint]))
+            self._decoded[path] = found
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._checkpoints)
+
+    def __len__(self) -> int:
+        return len(self._checkpoints)
+
+
+def _encode(path: str, key: str, evidence: Evidence) -> _Line | None:
+    """Return the line of a directory; None when it must not be kept, or JSON cannot hold it."""
+    if not key or not all(problem.is_lasting for problem in evidence.problems):
+        # What the system would not let be read may be readable at the next call without having changed.
+        return None
+    blocks: dict[str, int] = {}
+    sources = []
+    for (source, reader), facts in groupby(evidence.facts, key=lambda fact: (fact.source, fact.reader)):
+        # Configs stand in several files of one directory; equal ones are kept once.
+        block = json.dumps([[fact.kind.value, fact.key, fact.value] for fact in facts], default=_refuse)
+        sources.append([source, reader, blocks.setdefault(block, len(blocks))])
+    problems = json.dumps([[one.source, one.reader, one.what] for one in evidence.problems])
+    data = f'{{"sources":{json.dumps(sources)},"blocks":[{",".join(blocks)}],"problems":{problems}}}'
+    line = (json.dumps(path), key, f"{zlib.crc32(data.encode()):08x}", data)
+    return line if _decode(line) == evidence else None
+
+
+def _refuse(value: object) -> object:
+    """Turn what JSON cannot hold, of somebody else's reader, into what compares unequal."""
+    return {"": repr(value)}
+
+
+def _decode(line: _Line) -> Evidence | None:
+    """Return the evidence in a line; None when the line is damaged."""
+    *_, checksum, data = line
+    if checksum != f"{zlib.crc32(data.encode()):08x}":
+        return None
+    try:
+        found = json.loads(data)
+        blocks = found["blocks"]
+        return Evidence(
+            tuple(
+                Fact(_KINDS[kind], key, value, source, reader)
+                for source, reader, block in found["sources"]
+                for kind, key, value in blocks[block]
+            ),
+            tuple(Problem(source, reader, what, is_lasting=True) for source, reader, what in found["problems"]),
+        )
+    except (ValueError, LookupError, TypeError):
+        return None
