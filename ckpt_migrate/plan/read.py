@@ -7,15 +7,17 @@ import hashlib
 import os
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import PlanError
+from ckpt_migrate.errors import PlanError, RecipeError
 from ckpt_migrate.plan.fields import SUMMARIES, sealed_top
 from ckpt_migrate.plan.read_entry import EntryReader
 from ckpt_migrate.plan.read_references import read_references
 from ckpt_migrate.plan.read_run import read_run
 from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES, PLAN_VERSION, Action, Clock, Entry, Link, Plan
 from ckpt_migrate.plan.seal import broken
+from ckpt_migrate.plan.written import OtherFormError, split, written_entries, written_runs
 from ckpt_migrate.strict_yaml import Field, Problems, compose
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def load_plan(path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | 
         what = f"line {line}: is not UTF-8 text"
         raise PlanError(what, where=path, remedy="Save the plan as UTF-8, or plan again.") from error
     digest = hashlib.sha256(data).hexdigest()
+    del data  # the text is as large again
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     problems = Problems()
     with _collector_paused():
@@ -99,6 +102,17 @@ def parse_plan(
     path: str = "",
 ) -> tuple[Plan, Recipe] | None:
     """Parse the text of a plan; None or noted problems when it cannot be used."""
+    found: tuple[Plan, Recipe] | None
+    try:
+        found = _parse_written(text, folder, find_recipe)
+    except (OtherFormError, RecipeError):
+        found = _parse_strictly(text, folder, find_recipe, problems)
+    return None if found is None else (replace(found[0], digest=digest, path=path), found[1])
+
+
+def _parse_strictly(
+    text: str, folder: str, find_recipe: Callable[[str], Recipe], problems: Problems
+) -> tuple[Plan, Recipe] | None:
     top = compose(text, problems)
     if top is None:
         return None
@@ -111,29 +125,65 @@ def parse_plan(
     if problems.count:
         return None
     recipe = find_recipe(keys["migration"].text())
-    roots = keys["roots"].texts()
     runs = {run_id: read_run(run_id, field) for run_id, field in keys["runs"].mapping(optional=None).items()}
-    reader = EntryReader(roots, folder, recipe, runs)
-    plan = Plan(
+    reader = EntryReader(keys["roots"].texts(), folder, recipe, runs)
+    entries = tuple(reader.read(item) for item in keys["entries"].sequence())
+    plan = replace(_frame(keys), runs=runs, entries=entries, folder=folder)
+    _check_seal(plan, keys)
+    _check_targets(plan, problems)
+    return plan, recipe
+
+
+def _parse_written(text: str, folder: str, find_recipe: Callable[[str], Recipe]) -> tuple[Plan, Recipe]:
+    """Parse a plan that is as plans are written, and in which nothing is wrong.
+
+    Raises:
+        OtherFormError: It is another one.
+    """
+    problems = Problems()
+    parts = split(text)
+    top = compose(parts.frame, problems)
+    keys = {} if top is None else top.mapping(required=_TOP, optional=("links", "references"))
+    if problems.count or keys["version"].text() != str(PLAN_VERSION):
+        raise OtherFormError
+    recipe = find_recipe(keys["migration"].text())
+    runs = written_runs(text, *parts.runs)
+    reader = EntryReader(keys["roots"].texts(), folder, recipe, runs)
+
+    def read_edited(part: str, line: int) -> Entry:
+        item = compose(part, problems)
+        items = [] if item is None else item.sequence()
+        entry = reader.read(items[0]) if len(items) == 1 else None
+        if entry is None or problems.count:
+            raise OtherFormError
+        return replace(entry, line=entry.line + line, run_id_line=entry.run_id_line + line)
+
+    entries = tuple(written_entries(text, *parts.entries, reader.root_of, read_edited))
+    plan = replace(_frame(keys), runs=runs, entries=entries, folder=folder)
+    _check_seal(plan, keys)
+    _check_targets(plan, problems)
+    if problems.count:
+        raise OtherFormError
+    return plan, recipe
+
+
+def _frame(keys: Mapping[str, Field]) -> Plan:
+    """Return a plan without its entries and runs, and without its place."""
+    return Plan(
         created=_created(keys["created"]),
         tool=keys["tool"].text(),
         migration=keys["migration"].text(),
         recipe_digest=keys["recipe_digest"].text(),
         tracking_uri=_text_or_texts(keys["tracking_uri"]),
-        roots=roots,
+        roots=keys["roots"].texts(),
         clock=_clock(keys["clock"]),
         summary=_summary(keys["summary"]),
-        runs=runs,
-        entries=tuple(reader.read(item) for item in keys["entries"].sequence()),
-        folder=folder,
-        digest=digest,
-        path=path,
+        runs={},
+        entries=(),
+        folder="",
         links=tuple(_link(item) for item in keys["links"].sequence()) if "links" in keys else (),
         references=read_references(keys["references"]) if "references" in keys else None,
     )
-    _check_seal(plan, keys)
-    _check_targets(plan, problems)
-    return plan, recipe
 
 
 def _check_seal(plan: Plan, keys: Mapping[str, Field]) -> None:

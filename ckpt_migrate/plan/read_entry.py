@@ -50,7 +50,7 @@ class EntryReader:
         checkpoint = keys["checkpoint"].text()
         entry = Entry(
             checkpoint=checkpoint,
-            root=self._root_of(keys["checkpoint"], checkpoint),
+            root=self.root_of(checkpoint) or "",
             status=choice(keys["status"], Status),
             action=choice(keys["action"], Action),
             run_id=keys["run_id"].text_or_none() if "run_id" in keys else None,
@@ -63,6 +63,8 @@ class EntryReader:
             line=item.line,
             run_id_line=keys["run_id"].line if "run_id" in keys else 0,
         )
+        if not entry.root:
+            keys["checkpoint"].refuse("leaves the roots of the plan")
         edited = broken(keys["seal"].text(), entry_data(entry))
         if edited is None:
             keys["seal"].refuse("the seal is damaged")
@@ -124,19 +126,15 @@ class EntryReader:
             keys["action"].refuse("repair is for directories that are named after their run already")
         return target
 
-    def _root_of(self, field: Field, checkpoint: str) -> str:
-        """Return the innermost root above a checkpoint as the plan has it."""
+    def root_of(self, checkpoint: str) -> str | None:
+        """Return the innermost root above a checkpoint as the plan has it, None when there is none."""
         above, name = os.path.split(os.path.normpath(os.path.join(self._folder, checkpoint)))
         if above not in self._roots_by_folder:
             inside = [
                 (len(root), given) for root, given in self._roots if f"{above}/".startswith(f"{root.rstrip('/')}/")
             ]
             self._roots_by_folder[above] = max(inside)[1] if inside else None
-        root = self._roots_by_folder[above]
-        if root is None or not name:
-            field.refuse("leaves the roots of the plan")
-            return ""
-        return root
+        return self._roots_by_folder[above] if name else None
 
 
 def _as_chosen(entry: Entry, proposal: Proposal) -> Entry:
