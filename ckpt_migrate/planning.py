@@ -21,6 +21,7 @@ from ckpt_migrate.records import State
 from ckpt_migrate.references.build import SearchInput, build_references
 from ckpt_migrate.references.names import Names
 from ckpt_migrate.references.pickled import mlflow_texts, pickled_paths
+from ckpt_migrate.references.records import References
 from ckpt_migrate.references.renamings import renamings_of
 from ckpt_migrate.references.walk import check_paths
 from ckpt_migrate.scan.walk import scan_roots
@@ -73,6 +74,7 @@ def make_plan(
     progress: Progress,
     references: Sequence[str] = (),
     cache: str | None = None,
+    leave_links: bool = False,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
 
@@ -125,6 +127,8 @@ def make_plan(
             names = Names(os.path.basename(one.path) for one in search.renamings)
             elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
             plan = replace(plan, references=build_references(search, elsewhere, progress=progress))
+        if leave_links:
+            plan = replace(plan, references=replace(plan.references or References(), leave_links=True))
         run_total, warnings = len(store.runs()), tuple(store.warnings)
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:

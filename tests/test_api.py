@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 VERBS = [
     "scan", "evidence", "plan", "read", "load", "doubts", "report", "apply", "apply_loaded", "recheck", "rollback",
+    "links", "remove_links",
     "find_log", "logs", "verify", "find",
 ]  # fmt: skip
 

@@ -16,8 +16,8 @@ Paths may be texts or path objects; one root may be given without a list. Every 
 
 from __future__ import annotations
 
-from ckpt_migrate.api.changes import apply, apply_loaded, find_log, recheck, rollback
-from ckpt_migrate.api.looking import Verified, evidence, find, logs, scan, verify
+from ckpt_migrate.api.changes import apply, apply_loaded, find_log, recheck, remove_links, rollback
+from ckpt_migrate.api.looking import Verified, evidence, find, links, logs, scan, verify
 from ckpt_migrate.api.plans import Report, doubts, load, plan, read, report
 
 __all__ = [
@@ -29,11 +29,13 @@ __all__ = [
     "evidence",
     "find",
     "find_log",
+    "links",
     "load",
     "logs",
     "plan",
     "read",
     "recheck",
+    "remove_links",
     "report",
     "rollback",
     "scan",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.api.arguments import folder_of
+from ckpt_migrate.api.arguments import folder_of, paths
 from ckpt_migrate.api.plans import load
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.progress import SILENT
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.references.left_links import LeftLink
     from ckpt_migrate.references.recheck import Remaining
     from ckpt_migrate.rollback import RollbackResult
 
@@ -87,6 +88,28 @@ def recheck(plan: Plan, recipe: Recipe, *, progress: Progress = SILENT) -> tuple
     from ckpt_migrate.references.recheck import recheck as search_again
 
     return search_again(plan, recipe, progress=progress)
+
+
+def remove_links(
+    roots: Roots, *, lock_timeout_s: float = 0.0, on_wait: Callable[[str], None] | None = None
+) -> tuple[LeftLink, ...]:
+    """Remove the links that applies left at old names at or below the roots, and return them.
+
+    Args:
+        roots: As for `scan`.
+        lock_timeout_s: Seconds to wait for another process on the same roots.
+        on_wait: Called once with the lock's holder when waiting for it takes long.
+
+    Raises:
+        RootError: There is no such folder.
+        UnfinishedError: An apply or a rollback of these roots was cut short.
+        LockedError: Another process works on a root.
+        ExecutionError: A link could not be removed.
+    """
+    from ckpt_migrate.references.left_links import remove_left_links
+
+    folders = [folder_of(root) for root in paths(roots)]
+    return remove_left_links(folders, lock_timeout_s=lock_timeout_s, on_wait=on_wait)
 
 
 def rollback(

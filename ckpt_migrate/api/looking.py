@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.find import Found
     from ckpt_migrate.journal.logs import LogSummary
     from ckpt_migrate.progress import Progress
+    from ckpt_migrate.references.left_links import LeftLink
     from ckpt_migrate.scan.walk import ScanResult
     from ckpt_migrate.tracking.records import StoreWarning
     from ckpt_migrate.verify import Verification
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verification and what was malformed in the stores."""
+    """A verification, what was malformed in the stores, and the links that applies left at old names."""
 
     verification: Verification
     warnings: tuple[StoreWarning, ...]
+    left_links: tuple[LeftLink, ...] = ()
 
 
 def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
@@ -85,6 +87,17 @@ def logs(root: StrPath = ".") -> tuple[LogSummary, ...]:
     return tuple(found[path] for path in sorted(found, key=lambda path: (os.path.basename(path), path)))
 
 
+def links(roots: Roots) -> tuple[LeftLink, ...]:
+    """Return the links that applies left at old names at or below the roots, and that still stand.
+
+    Raises:
+        RootError: There is no such folder.
+    """
+    from ckpt_migrate.references.left_links import left_links
+
+    return left_links(folder_of(root) for root in roots_of(roots))
+
+
 def verify(
     roots: Roots,
     *,
@@ -107,7 +120,7 @@ def verify(
     _, store = open_named(paths(tracking_uri))
     with closing(store):
         found = scan_roots(roots_of(roots), recipe, progress=progress)
-        return Verified(hold_against(found, store, recipe), tuple(store.warnings))
+        return Verified(hold_against(found, store, recipe), tuple(store.warnings), links(roots))
 
 
 def find(

@@ -42,6 +42,7 @@ def plan(
     keep: StrPath | None = None,
     references: Roots = (),
     cache: StrPath | None = None,
+    leave_links: bool = False,
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -59,6 +60,7 @@ def plan(
         keep: An earlier plan whose answers by a person are taken over as certain.
         references: Files and folders to search for mentions of old names, which the plan then lists.
         cache: A folder in which evidence of unchanged directories is kept; None keeps none.
+        leave_links: Whether apply leaves, at each old name, a relative link to the new one.
         progress: Watches the loops.
 
     Raises:
@@ -83,6 +85,7 @@ def plan(
         keep="" if keep is None else os.fspath(keep),
         references=paths(references),
         cache=None if cache is None else os.fspath(cache),
+        leave_links=leave_links,
         progress=progress,
     )
 

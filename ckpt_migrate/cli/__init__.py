@@ -26,6 +26,7 @@ COMMANDS = {
     "rollback": ("rollback", "Put back every name, byte and time stamp of an apply."),
     "log": ("log", "List past applies and the state each is in."),
     "verify": ("verify", "Check that every directory names its run and every manifest agrees."),
+    "links": ("links", "List the links that applies left at old names, or remove them."),
     "find": ("find", "Look up any id or name, old or new, of a directory or a run."),
     "schema": ("schema", "Print the JSON Schema of plans or of recipes, for editors."),
     "completions": ("completions", "Print a script that makes a shell complete commands and names."),

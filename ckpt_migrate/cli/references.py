@@ -19,13 +19,15 @@ MOST_FILES = 20
 
 def reference_lines(references: References) -> list[str]:
     """Return a summary: files to be edited and to be left, then each reason why mentions are left alone."""
+    lines = ["At each old name a link to the new one is left."] if references.leave_links else []
+    if not references.paths:
+        return lines
     edited = [file for file in references.files if file.action is EditAction.EDIT]
     mentions = sum(len(file.at) for file in edited)
     kept = len(references.files) - len(edited)
+    planned = f"{mentions:,} mentions in {len(edited):,} files to edit, {kept:,} files to skip"
     searched = f"{references.searched:,} files searched, {references.ignored:,} passed over by .gitignore"
-    lines = [
-        f"References: {mentions:,} mentions in {len(edited):,} files to edit, {kept:,} files to skip ({searched})."
-    ]
+    lines.append(f"References: {planned} ({searched}).")
     lines += [f"  {file.file}: {file.note}" for file in edited if file.note is not None][:MOST_FILES]
     lines += [f"  left alone, {left.kind.value}, {left.count:,}: {left.what}" for left in references.left]
     return lines

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import click
 
 from ckpt_migrate import api
@@ -28,7 +30,7 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
     verified = api.verify(roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
     result = verified.verification
     if output_format == "json":
-        output.print_json({**output.plain(result), "warnings": verified.warnings})
+        output.print_json({**output.plain(result), "warnings": verified.warnings, "left_links": verified.left_links})
     else:
         if result.findings:
             rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
@@ -38,6 +40,12 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
             output.echo("There is no checkpoint directory of this recipe's name forms below the roots.")
         output.echo(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
+        )
+    if verified.left_links:
+        roots_shown = " ".join(map(shlex.quote, roots))
+        output.say(
+            f"{len(verified.left_links):,} links stand at old names. When nobody needs them any more:\n"
+            f"  ckpt-migrate links {roots_shown} --remove"
         )
     for warning in verified.warnings:
         output.say(f"Warning: {warning.where}: {warning.what}")
