@@ -75,7 +75,7 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
         finding.obstacle = f"{path}: {error.strerror}"
         return finding
     edit = EditFile(logged.number, path, f"{tag}-e{logged.number}", other, wanted, patches, logged.time_ns)
-    if found is None and wanted is not None:
+    if found is None and wanted is not None and other is not None:
         # A crash between two steps may have left the file under a temporary name alone.
         for place, state in leftovers:
             if wanted.is_in(state) or (other is not None and other.is_in(state)):
@@ -85,8 +85,7 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
         if edit.source:
             edit = replace(edit, before=wanted, patches=())
             finding.located = Located(edit, logged.item, logged.inside)
-    elif _holds(other, found) or (found is None and wanted is not None and wanted.link is not None):
-        edit = replace(edit, before=None) if found is None else edit
+    elif _holds(other, found):
         finding.located = Located(edit, logged.item, logged.inside)
     else:
         finding.obstacle = f"{path}: {'is not there any more' if found is None else 'edited since'}"

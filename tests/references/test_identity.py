@@ -31,7 +31,7 @@ ENCODINGS = st.sampled_from(["utf-8", "utf-8-sig", "latin-1", "utf-16", "utf-16-
 CONTENTS = st.tuples(st.lists(PIECES, max_size=12).map("".join), ENCODINGS).map(
     lambda given: given[0].encode(given[1], "replace")
 ) | st.binary(max_size=40)
-PLACES = ["a.txt", "configs/b.yaml", f"checkpoints/phase2/{OLD[0]}/README.md", f"checkpoints/phase2/{OLD[1]}/sub/c.txt"]
+PLACES = ["a.txt", "configs/b.yaml", f"checkpoints/phase2/{OLD[0]}/notes.md", f"checkpoints/phase2/{OLD[1]}/sub/c.txt"]
 
 
 def make(folder: Path, files: dict[str, bytes], modes: list[int]) -> Tree:
