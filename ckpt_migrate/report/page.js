@@ -312,7 +312,7 @@
     byId("changes").hidden = false;
     document.querySelector("#changes tbody").append(...data.changes.map((change) => {
       const row = document.createElement("tr");
-      row.append(...[change.path, change.text, change.target].map((text) => el("td", text, "id")));
+      row.append(...[change.place, change.before, change.after].map((text) => el("td", text, "id")), el("td", change.what));
       return row;
     }));
   }

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line
+from ckpt_migrate.references.records import EditAction
 from ckpt_migrate.report.records import Case, Change, Line, Page, Row
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ckpt_migrate.plan.records import Candidate, Entry, Plan
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.review.doubts import Doubt
+
+MOST_LINES = 20
+"""Lines of one file that the page shows; the plan has more."""
 
 
 def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
@@ -91,6 +95,20 @@ def _case(run_id: str, confidence: float | None, evidence: Sequence[str]) -> Cas
 
 def _changes(plan: Plan) -> tuple[Change, ...]:
     targets = {entry.checkpoint: entry.target or "" for entry in plan.entries}
-    return tuple(
-        Change(link.path, link.text, link.checkpoint, targets[link.checkpoint]) for link in plan.dangling_links()
-    )
+    changes = [
+        Change(link.path, link.text, targets[link.checkpoint], "a link that will lead nowhere")
+        for link in plan.dangling_links()
+    ]
+    references = plan.references
+    if references is not None:
+        for file in references.files:
+            what = "edited" if file.action is EditAction.EDIT else "left as it is"
+            note = f"; {file.note}" if file.note else ""
+            changes += [
+                Change(f"{file.file}:{line.line}", line.before, line.after, what + note)
+                for line in file.lines[:MOST_LINES]
+            ]
+        changes += [
+            Change(where, "", "", f"left alone: {left.what}") for left in references.left for where in left.where
+        ]
+    return tuple(changes)

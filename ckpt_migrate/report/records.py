@@ -84,12 +84,19 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A link that a rename breaks: where it lies, what it says, which directory it means, and that one's new path."""
+    """Something outside the directories that names one of them.
 
-    path: str
-    text: str
-    checkpoint: str
-    target: str
+    Attributes:
+        place: Where it lies; with the line, of a text.
+        before: What it says.
+        after: What it is made to say, or should say.
+        what: What happens to it.
+    """
+
+    place: str
+    before: str
+    after: str
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ class Page:
         rows: The directories.
         runs: What is known of the runs by id; `start` in the zone of the stamps.
         starts: When they began, ISO 8601 in the zone of the stamps.
-        changes: What leads nowhere, or names an old directory, once the plan is applied.
+        changes: What names directories by their old names, and what becomes of it.
         command: What to do next, a command line; empty when nothing is left to do.
     """
 

@@ -52,8 +52,19 @@ def test_every_entry_is_on_the_page_with_its_case(project: Project, plan: str) -
     assert {"reference", "prior"} <= {family for _, family, _ in evidence}
     assert data["runs"][own.run_id]["start"] == f"{own.start:%Y-%m-%dT%H:%M:}26"  # in the zone of the stamps
     assert row["stamp"] == f"{own.start:%Y-%m-%dT%H:%M:%S}"
-    assert [change["path"] for change in data["changes"]] == ["checkpoints/phase2/latest"]
+    assert [(change["place"], change["what"]) for change in data["changes"]] == [
+        ("checkpoints/phase2/latest", "a link that will lead nowhere")
+    ]
     assert data["command"] == "ckpt-migrate apply plan.yaml --dry-run"
+
+
+def test_what_names_old_directories_is_on_the_page_line_by_line(project: Project) -> None:
+    own = project.training(0)
+    (project.folder / "train.sh").write_text(f"# resume\npython train.py checkpoints/phase2/{own.legacy}/x\n", "utf-8")
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml", references=["train.sh"])
+    changes = data_of(api.report("plan.yaml").text)["changes"]
+    (change,) = [change for change in changes if change["place"] == "train.sh:2"]
+    assert (own.legacy in change["before"], own.target in change["after"], change["what"]) == (True, True, "edited")
 
 
 def test_a_persons_choice_is_on_the_page_as_theirs(project: Project, plan: str) -> None:
