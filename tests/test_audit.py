@@ -50,6 +50,13 @@ def test_sound_matching_passes(scenario: str) -> None:
         assert by_name["references hidden"].directories == 0
 
 
+def test_no_directory_of_a_child_goes_to_the_parent_when_the_child_is_gone() -> None:
+    """A parent has its children's params and starts with its first one; its end tells them apart, if little else."""
+    world = SCENARIOS["nested"](1, 60)
+    found = tried(world)
+    assert found.hits == ()
+
+
 def test_a_false_match_is_caught() -> None:
     """Two matches swapped by hand: each directory goes back to its own run in the trial, which contradicts the plan."""
     world = SCENARIOS["clean"](0, 40)

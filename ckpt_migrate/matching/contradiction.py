@@ -92,7 +92,7 @@ def _end(seen: Seen, run: Run, world: World) -> float:
         return OLDER_BITS
     if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
         return 0.0
-    habit = world.ends[seen.is_complete]
+    habit = world.ends.of(seen.path, is_complete=seen.is_complete)
     shares = (
         habit.share(seen.newest_s - skew_s, run.start_utc_ms / 1000, run.end_utc_ms / 1000)
         for skew_s in (0.0, seen.clock.lag_s)
@@ -113,7 +113,7 @@ def _other_end(seen: Seen, world: World) -> float:
     """Return by how many bits a time is not one at which files were touched, but at which another run ended."""
     if seen.newest_s is None or not seen.is_complete or not world.ends_s:
         return 0.0
-    habit = world.ends[True]
+    habit = world.ends.of(seen.path, is_complete=True)
     due_s, reach_s = seen.newest_s + habit.center_s, ENDED_SCALES * habit.scale_s
     near = bisect.bisect_right(world.ends_s, due_s + reach_s) - bisect.bisect_left(world.ends_s, due_s - reach_s)
     by_accident = 2 * reach_s * len(world.ends_s) / max(world.ends_s[-1] - world.ends_s[0], reach_s)

@@ -19,7 +19,7 @@ from ckpt_migrate.matching.keys import align_keys, unwrap_configs
 from ckpt_migrate.matching.lags import start_rate
 from ckpt_migrate.matching.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.model import World
-from ckpt_migrate.matching.mtimes import EndHabit, copied_note, learn_ends, newest_own_files
+from ckpt_migrate.matching.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
 from ckpt_migrate.matching.params import Differences, key_difference
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.matching.references import Reference, find_references
@@ -148,7 +148,7 @@ def _world(
         twins=(),
         strata=draw_strata(runs.values(), details, recipe.experiments, window_s),
         priors={},
-        ends={True: EndHabit(), False: EndHabit()},
+        ends=NO_ENDS,
         rates=_rates(runs.values(), starts_s),
         differences=Differences({}),
         name_shares=NAME_STAMP_SHARES,
@@ -186,7 +186,7 @@ def _first_cases(
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
     world, drifting = _learn_differences(cases, world)
     world = replace(world, name_shares=learn_name_shares(_name_differences(cases, runs)))
-    world = replace(world, ends={is_complete: _learn_ends(cases, runs, is_complete) for is_complete in (True, False)})
+    world = replace(world, ends=learn_habits_of_ends((case.seen, runs[case.plain]) for case in cases if case.plain))
     out = []
     for case in cases:
         one = replace(case.seen, config=case.seen.config.without(drifting)) if drifting else case.seen
@@ -213,19 +213,6 @@ def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[fl
     """Return the differences of plain pairs between the directory's stamp and that in the run's name, if it is one."""
     found = [name_difference(case.seen, runs[case.plain]) for case in cases if case.plain]
     return [each for each in found if each is not None and abs(each) <= 1]
-
-
-def _learn_ends(cases: Iterable[Case], runs: Mapping[str, Run], is_complete: bool) -> EndHabit:  # noqa: FBT001 - one of two habits
-    """Learn when the newest files of complete or of other directories are written."""
-    lags, insides = [], []
-    for case in cases:
-        run = runs.get(case.plain)
-        if run is None or case.seen.newest_s is None or case.seen.is_complete is not is_complete:
-            continue
-        if run.start_utc_ms is not None and run.end_utc_ms is not None:
-            lags.append(run.end_utc_ms / 1000 - case.seen.newest_s)
-            insides.append(run.start_utc_ms / 1000 <= case.seen.newest_s <= run.end_utc_ms / 1000)
-    return learn_ends(lags, insides)
 
 
 def _count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> tuple[list[Case], World]:

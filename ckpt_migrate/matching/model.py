@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.background import ParamIndex
     from ckpt_migrate.matching.clock import FittedClock, Reading
     from ckpt_migrate.matching.compare import Params
-    from ckpt_migrate.matching.mtimes import EndHabit
+    from ckpt_migrate.matching.mtimes import Ends
     from ckpt_migrate.matching.params import Differences
     from ckpt_migrate.matching.references import Reference
     from ckpt_migrate.matching.strata import Strata, Stratum
@@ -94,7 +94,7 @@ class World:
         twins: How often runs have near twins, within windows of several widths.
         strata: How often runs of each kind have a directory.
         priors: log2 odds, before any evidence, that just one run of a kind made a checkpoint; by kind.
-        ends: When the newest files are written, for complete directories (True) and others (False).
+        ends: When the newest files are written.
         rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
         differences: Per key, the chance that it differs in a true pair.
         name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
@@ -109,7 +109,7 @@ class World:
     twins: tuple[Twins, ...]
     strata: Strata
     priors: Mapping[Stratum, float]
-    ends: Mapping[bool, EndHabit]
+    ends: Ends
     rates: Mapping[str, float]
     differences: Differences
     name_shares: Mapping[int, float]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -26,6 +27,8 @@ DEFAULT_SCALE_S = 20.0
 """Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
 SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
 FEWEST_TEACHERS = 5
+FEWEST_IN_FOLDER = 8
+"""Plain pairs from which a folder has a habit of its own."""
 END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
 """Share of directories whose newest file is from the run's end, from within the run, from any time (touched)."""
 SHARE_WORTH = 3.0
@@ -76,14 +79,53 @@ class EndHabit:
         return min(share, 1.0)
 
 
-def learn_ends(lags_s: Iterable[float], insides: Iterable[bool]) -> EndHabit:
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When newest files are written, over all directories and in folders of a habit of their own.
+
+    A host whose clock is off shifts all that it writes, and hosts often have a folder each.
+
+    Attributes:
+        overall: Of complete directories (True) and of others (False).
+        by_folder: Likewise, by folder, where enough plain pairs lie in one.
+    """
+
+    overall: Mapping[bool, EndHabit]
+    by_folder: Mapping[tuple[str, bool], EndHabit]
+
+    def of(self, path: str, *, is_complete: bool) -> EndHabit:
+        """Return the habit of a directory's folder, or of all."""
+        own = self.by_folder.get((os.path.dirname(path), is_complete))
+        return self.overall[is_complete] if own is None else own
+
+
+NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
+
+
+def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
+    """Return when newest files are written, as pairs show that are plain by other evidence."""
+    found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
+    for seen, run in plain:
+        if seen.newest_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
+            continue
+        is_inside = run.start_utc_ms / 1000 <= seen.newest_s <= run.end_utc_ms / 1000
+        found[os.path.dirname(seen.path), seen.is_complete].append((run.end_utc_ms / 1000 - seen.newest_s, is_inside))
+    overall = {
+        kind: learn_ends([pair for (_, is_complete), pairs in found.items() if is_complete is kind for pair in pairs])
+        for kind in (True, False)
+    }
+    own = {key: learn_ends(pairs) for key, pairs in found.items() if len(pairs) >= FEWEST_IN_FOLDER}
+    return Ends(overall, own)
+
+
+def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
     """Return the habit that plain pairs show.
 
     Args:
-        lags_s: Per plain pair, the run's end minus the newest file's time, seconds.
-        insides: Whether the newest file was written within the run.
+        pairs: Per plain pair, the run's end minus the newest file's time (seconds), and whether the file was written
+            within the run.
     """
-    pairs = sorted(zip(lags_s, insides, strict=True))
+    pairs = sorted(pairs)
     near = [lag for lag, _ in pairs if abs(lag) <= LARGEST_SCALE_S * 4]
     if len(near) < FEWEST_TEACHERS:
         center, scale = 0.0, DEFAULT_SCALE_S
@@ -164,7 +206,7 @@ def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float
     """
     if seen.newest_s is None:
         return 0.0
-    habit = world.ends[seen.is_complete]
+    habit = world.ends.of(seen.path, is_complete=seen.is_complete)
     skew = seen.clock.lag_s
     plain = habit.density(seen.newest_s, start_s, end_s, world.span_s)
     if abs(skew) <= 2 * DEFAULT_SCALE_S:

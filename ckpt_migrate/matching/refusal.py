@@ -26,6 +26,10 @@ OUTDONE_BITS = 6.0
 """When another run leads by so much in all but references, the reference is not believed."""
 CONTRADICTED_BITS = 4.0
 """Nor is it when one family speaks against the run by so much."""
+DOUBTED_BITS = 3.0
+"""A run that no reference names is not taken either when one family speaks against it by so much: it may be the
+relative of a run that is gone, as a parent is of its children."""
+_SINGULAR = frozenset({"metrics", "time"})
 _CLOSE_ODDS = 1000.0
 _SHOWN = 3
 _WORDS = {
@@ -65,6 +69,10 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if len(families) < FEWEST_FAMILIES:
         only = _WORDS[families[0]] if families else "weak evidence"
         return f"only {only} speaks for the run; a second kind of evidence would settle it"
+    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -DOUBTED_BITS]
+    if against:
+        is_one = against[0] in _SINGULAR
+        return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
 
@@ -98,7 +106,7 @@ def _and(families: Sequence[str]) -> str:
     >>> _and(("params",)), _and(("params", "time"))
     ('its params contradict', 'its params and its time stamp contradict')
     """
-    is_one = len(families) == 1 and families[0] in {"metrics", "time"}
+    is_one = len(families) == 1 and families[0] in _SINGULAR
     return " and ".join(_WORDS[family] for family in families) + (" contradicts" if is_one else " contradict")
 
 
