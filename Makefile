@@ -4,10 +4,11 @@ VENV ?= .venv
 OLDEST ?= .venv-oldest
 DEMO ?= ckpt-migrate-demo
 SEEDS ?= 20
+SECONDS ?= 60
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs test-oldest lint eval bench crash clean
+.PHONY: demo test test-browser test-install docs test-oldest lint eval real-truth fuzz bench crash clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -61,6 +62,14 @@ lint: $(VENV)/.installed-dev
 eval: $(VENV)/.installed-dev
 	$(BIN)/python $(PIP_INSTALL) --editable '.[test,eval]'
 	$(BIN)/python -m evaluation --seeds $(SEEDS)
+
+# Plans of real projects held against what is known of them: make real-truth REALDATA=stores.tar.gz
+real-truth: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m evaluation.real_truth $(REALDATA)
+
+# Break files of every kind that readers read; with atheris where it is installed.
+fuzz: $(VENV)/.installed-dev
+	PYTHONPATH=tests $(BIN)/python -m evaluation.fuzz --seconds $(SECONDS)
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000
