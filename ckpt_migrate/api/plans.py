@@ -12,8 +12,10 @@ from ckpt_migrate.progress import SILENT
 from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckpt_migrate.api.arguments import Roots, StrPath
-    from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.plan.records import Entry, Plan
     from ckpt_migrate.planning import Planned
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -125,12 +127,19 @@ def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
     return look_up_runs(loaded, recipe, paths(tracking_uri)), recipe
 
 
-def doubts(plan: Plan, recipe: Recipe | None = None, *, progress: Progress = SILENT) -> tuple[Doubt, ...]:
-    """Return what speaks against the renames that a person chose in a plan; reads those directories, writes nothing.
+def doubts(
+    plan: Plan,
+    recipe: Recipe | None = None,
+    *,
+    entries: Sequence[Entry] | None = None,
+    progress: Progress = SILENT,
+) -> tuple[Doubt, ...]:
+    """Return what speaks against the runs that a person chose in a plan; reads those directories, writes nothing.
 
     Args:
         plan: What `load` returned, or `read`, which does not know runs that the planner had not listed.
         recipe: The plan's recipe, as `load` returns it.
+        entries: The plan's entries in question; all by default.
         progress: Watches the reading.
 
     Raises:
@@ -138,7 +147,8 @@ def doubts(plan: Plan, recipe: Recipe | None = None, *, progress: Progress = SIL
     """
     from ckpt_migrate.review.doubts import find_doubts
 
-    return find_doubts(plan, load_recipe(plan.migration) if recipe is None else recipe, progress=progress)
+    known = load_recipe(plan.migration) if recipe is None else recipe
+    return find_doubts(plan, known, entries=entries, progress=progress)
 
 
 def report(path: StrPath, *, output: StrPath | None = None) -> Report:

@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.choices import choices, say_choices
 from ckpt_migrate.cli.references import remaining_line, say_remaining
 from ckpt_migrate.errors import EXIT_FAILED, EXIT_UNDECIDED
 from ckpt_migrate.plan.records import Action
@@ -45,7 +46,7 @@ def command(
     """
     plan, recipe = api.load(plan_path, tracking_uri=tracking_uri)
     doubts = api.doubts(plan, recipe, progress=output.bars())
-    output.say_choices(plan, doubts)
+    say_choices(plan, doubts)
     output.say_links(plan)
     is_needless = all(entry.action is Action.SKIP for entry in plan.entries)
     if not is_dry_run and not is_needless and not output.confirm(f"{summary_line(plan)} Do it?", yes=yes):
@@ -63,7 +64,7 @@ def command(
     say_remaining(remaining)
     code = 0 if all(each.is_on_purpose for each in remaining) else EXIT_UNDECIDED
     if output_format == "json":
-        by_hand = output.choices(plan, doubts)
+        by_hand = choices(plan, doubts)
         output.print_json(
             {
                 **output.plain(result),

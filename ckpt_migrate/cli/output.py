@@ -19,17 +19,15 @@ import click
 
 from ckpt_migrate.cli.loudness import Loudness, current
 from ckpt_migrate.errors import CkptMigrateError
-from ckpt_migrate.plan.fields import entry_record, link_data
-from ckpt_migrate.plan.words import choice_words
+from ckpt_migrate.plan.fields import link_data
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
-    from ckpt_migrate.review.doubts import Doubt
 
 T = TypeVar("T")
 MOST_PROBLEMS = 1_000
@@ -140,25 +138,6 @@ def say_links(plan: Plan) -> None:
         say(f"Warning: the link {what} will lead nowhere: the directory is renamed")
     if len(links) > MOST_LINKS:
         say(f"Warning: and {len(links) - MOST_LINKS:,} more such links; the plan lists them all under `links`")
-
-
-def say_choices(plan: Plan, doubts: Sequence[Doubt]) -> None:
-    """Print which renames a person chose, what the planner thought, and what speaks against them."""
-    for entry in plan.entries:
-        if entry.is_chosen:
-            say(f"By hand: {shown(entry.checkpoint)}: {shown(choice_words(entry))}")
-            for doubt in doubts:
-                if doubt.checkpoint == entry.checkpoint:
-                    say(f"Warning:   {shown(doubt.what)}")
-
-
-def choices(plan: Plan, doubts: Sequence[Doubt]) -> list[dict[str, object]]:
-    """Return those renames for JSON."""
-    return [
-        {**entry_record(entry), "doubts": [one.what for one in doubts if one.checkpoint == entry.checkpoint]}
-        for entry in plan.entries
-        if entry.is_chosen
-    ]
 
 
 def dangling_links(plan: Plan) -> list[dict[str, str | None]]:

@@ -58,7 +58,6 @@ def command(
       ckpt-migrate show plan.yaml --below 0.9995 --grep 20260312
     """
     plan = api.read(plan_path)
-    doubts = api.doubts(plan)
     entries = tuple(
         entry
         for entry in (plan.entries if checkpoint is None else _chosen(plan, checkpoint))
@@ -66,6 +65,8 @@ def command(
         and (below is None or entry.confidence is None or entry.confidence < below)
         and (text is None or _mentions(plan, entry, text.lower()))
     )
+    is_table = checkpoint is None and output_format == "text"
+    doubts = () if is_table else api.doubts(plan, entries=entries)
     if output_format == "json":
         output.print_json(
             {
@@ -75,7 +76,7 @@ def command(
                 "doubts": doubts,
             }
         )
-    elif checkpoint is None:
+    elif is_table:
         _print_table(plan, entries)
     else:
         for entry in entries:
