@@ -34,8 +34,8 @@ def last_point(data: bytes) -> tuple[MetricPoint | None, int]:
     if tokens and len(tokens) == 3 * data.count(b"\n"):
         try:
             steps = list(map(int, tokens[2::3]))
-            top = max(steps)
-            if steps[-1] == top and steps.count(top) == 1 and (point := _point(tokens[-3:])) is not None:
+            top = steps.pop()
+            if (not steps or max(steps) < top) and (point := _point(tokens[-3:])) is not None:
                 return point, 0
         except ValueError:
             pass  # a malformed line; below just that is passed over

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from ckpt_migrate.tracking.records import Run
 from tracking.file_store_maker import META, OTHER, RUN, add_experiment, add_run, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 THIRD = "5" * 32
@@ -45,6 +47,30 @@ def test_a_run_in_two_stores_counts_once_with_the_better_record(tmp_path: Path) 
         assert store.metric_histories(RUN) == {}
         assert store.metric_histories("f" * 32) == {}
         assert store.uri == ", ".join(order)
+        store.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # MLflow, SQLAlchemy and alembic warn of each other
+def test_a_store_and_what_mlflow_migrated_it_to_count_once(tmp_path: Path, mlflow_client: Callable[[str], Any]) -> None:
+    """By MLflow's own `migrate-filestore`: both stores hold the same runs, and together they are one."""
+    fs2db = pytest.importorskip("mlflow.store.fs2db", reason="this MLflow cannot migrate file stores")
+    client = mlflow_client(str(tmp_path / "mlruns"))
+    experiment = client.create_experiment("phase2")
+    for number in range(3):
+        run_id = client.create_run(experiment, start_time=1_700_000_000_000, run_name=f"run-{number}").info.run_id
+        client.log_param(run_id, "model/lr", f"0.{number}")
+        client.log_metric(run_id, "loss", float(number), timestamp=1_700_000_000_001, step=7)
+        client.set_terminated(run_id)
+    uris = [str(tmp_path / "mlruns"), f"sqlite:///{tmp_path}/mlflow.db"]
+    fs2db.migrate(tmp_path / "mlruns", uris[1], progress=False)
+    alone = [open_stores([uri]) for uri in uris]
+    both = open_stores(uris)
+    ids = [run.run_id for run in both.runs()]
+    assert len(ids) == 3
+    assert ids == [run.run_id for run in alone[0].runs()] == [run.run_id for run in alone[1].runs()]
+    assert both.details(ids) == alone[0].details(ids) == alone[1].details(ids)
+    assert len(list(both.mentions(re.compile(r"^0\.")))) == 3
+    for store in (*alone, both):
         store.close()
 
 

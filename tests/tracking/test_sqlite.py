@@ -208,6 +208,29 @@ def test_databases_of_all_kinds_are_read_without_permission_to_write() -> None:
         folder.chmod(0o755)
 
 
+def test_a_live_wal_is_read_by_a_user_who_may_not_write() -> None:
+    """The writer of another user goes on; nothing in its folder changes but what it writes itself."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        path = make_database(folder / "mlflow.db", journal_mode="wal")
+        folder.chmod(0o755)
+        with writer(path, "wal", count=20) as process:
+            assert process.stdout is not None
+            for _ in range(20):
+                process.stdout.readline()
+            before = contents(folder)
+            assert sorted(before) == ["mlflow.db", "mlflow.db-shm", "mlflow.db-wal"]
+            user = os.geteuid()
+            os.seteuid(65534 if user == 0 else user)
+            try:
+                store = opened(path)
+                assert check_complete(store, at_least=20) == 20
+                store.close()
+            finally:
+                os.seteuid(user)
+            assert contents(folder) == before
+
+
 @pytest.mark.parametrize(
     ("data", "what"),
     [
