@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.bound import Edge, certified, find_claims, others_odds
-from ckpt_migrate.matching.contradiction import share_copied
+from ckpt_migrate.matching.contradiction import share_copied, speaking_against
 from ckpt_migrate.matching.explain import explain
+from ckpt_migrate.matching.ghosts import Losses, ghost_odds
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.matching.references import named_runs
 from ckpt_migrate.matching.refusal import why_no_candidate, why_not
 from ckpt_migrate.matching.sharing import CERTAIN, share_out
 from ckpt_migrate.matching.stamps import ANY_LAG_SHARE, is_first
-from ckpt_migrate.matching.twins import Losses, ghost_odds
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ LEAST_SHOWN = 1e-4
 SMALLEST_SHARE = 0.02
 """Floor on the share of gone runs: a small project proves no smaller one."""
 LARGEST_GONE_SHARE = 0.9
+NAME_TRUST = 0.5
+"""Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
 _ODDS_OF_SOME_FIT = 0.5
 _GONE = ""
 """Stands for ghosts and unlisted runs where answers are told apart by run id."""
@@ -187,10 +189,17 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
         shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES] if one is not best)
         weights = explain(best.score, case.seen, run, world, best.chances.bound)
         return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, _worth(shown))
+    if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
+        by_posterior = [_doubted(one) for one in by_posterior]
     shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES])
     total = sum(one.odds for one in case.scores)
     status = Status.AMBIGUOUS if total / (1 + total) >= _ODDS_OF_SOME_FIT else Status.UNMATCHED
     return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown))
+
+
+def _doubted(one: Weighed) -> Weighed:
+    """Return a candidate of a directory whose name, and with it all that the model knows, may be another's."""
+    return replace(one, chances=replace(one.chances, posterior=one.chances.posterior * NAME_TRUST))
 
 
 def _worth(shown: Sequence[RankedRun]) -> tuple[RankedRun, ...]:

@@ -68,6 +68,7 @@ def test_two_directories_under_each_others_names_are_left_alone(*, has_torch: bo
         assert found[name].status is Status.AMBIGUOUS
         reason = found[name].reason or ""
         assert ("which is another directory" if has_torch else "a reference names the run, but") in reason, reason
+        assert all(candidate.confidence <= 0.5 for candidate in found[name].candidates)
     others = [verdict for name, verdict in found.items() if name not in names]
     assert all(verdict.status is Status.MATCHED for verdict in others)
 
