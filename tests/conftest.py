@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,8 @@ from project import Project
 if TYPE_CHECKING:
     from pathlib import Path
 
+# A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The machines that run this are shared: how long one example takes says nothing about the code.
 settings.register_profile("shared machines", deadline=None)
 settings.load_profile("shared machines")
