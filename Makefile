@@ -5,6 +5,7 @@ OLDEST ?= .venv-oldest
 DEMO ?= ckpt-migrate-demo
 SEEDS ?= 20
 SECONDS ?= 60
+STEP ?= 1
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
@@ -77,8 +78,15 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python -m benchmarks.bench_server
 	$(BIN)/python benchmarks/bench_scan.py
 	$(BIN)/python benchmarks/bench_plan.py
-	$(BIN)/python benchmarks/bench_plan.py
+	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_apply.py
+
+# Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th); prints what was lost.
+# Needs strace; power cuts need root, mkfs.ext4 and loop devices, and are skipped without them.
+crash: $(VENV)/.installed-dev
+	PYTHONPATH=.:tests $(BIN)/python -m trees.crash $(STEP)
+	PYTHONPATH=.:tests $(BIN)/python -m trees.faults $(STEP)
+	PYTHONPATH=.:tests $(BIN)/python -m trees.power $(STEP)
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(DEMO) site .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

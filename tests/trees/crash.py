@@ -34,7 +34,7 @@ from trees.references import edited_throughout, planned, put, references
 from trees.tree import Tree, make_tree, run_id, stamp, uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 HERE = Path(__file__).resolve()
 IMPORT_FROM = os.pathsep.join([str(HERE.parents[2]), str(HERE.parents[1])])
@@ -201,13 +201,13 @@ def campaign(
                 tree, _ = prepare(scenario, folder, middle, make)
                 kill_at(what, folder, point)
                 try:
-                    difference = _end(tree, ending, original, finished)
+                    difference = end(tree, ending, original, finished)
                 except CkptMigrateError as error:
                     difference = f"  {type(error).__name__}: {error}"
                 yield f"{scenario}, then {ending}", point, difference
 
 
-def _end(tree: Tree, ending: str, original: dict[str, object], finished: dict[str, object]) -> str:
+def end(tree: Tree, ending: str, original: dict[str, object], finished: dict[str, object]) -> str:
     """Continue or undo, and say what differs from what must be."""
     try:
         log = latest_log(str(tree.folder))
@@ -234,16 +234,22 @@ def _end(tree: Tree, ending: str, original: dict[str, object], finished: dict[st
 def main() -> int:
     """Run the campaign on both worlds and print what went wrong."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
-    total = failed = 0
     with tempfile.TemporaryDirectory() as base:
         worlds = (campaign(Path(base) / "crash", step=step, make=make) for make in (make_world, make_referring_world))
-        for label, point, difference in itertools.chain.from_iterable(worlds):
-            total += 1
-            if difference:
-                failed += 1
-                sys.stdout.write(f"{label}, killed at {point}:\n{difference}\n")
-    sys.stdout.write(f"{total} kills, {failed} not recovered exactly\n")
-    return 1 if failed else 0
+        return report("kills", "killed at", itertools.chain.from_iterable(worlds))
+
+
+def report(what: str, happened: str, states: Iterable[tuple[str, object, str]]) -> int:
+    """Print the states that were lost, and how many were tried; return the exit code."""
+    tried = lost = 0
+    for label, point, difference in states:
+        tried += 1
+        if difference:
+            lost += 1
+            sys.stdout.write(f"{label}, {happened} {point}:\n{difference}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{what}: {tried:,} states tried, {lost} lost\n")
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":
