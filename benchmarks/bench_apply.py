@@ -1,21 +1,25 @@
 # ruff: noqa: INP001 - a script, no package
-"""Measure apply and rollback against a bare loop of renames in the same tree.
+"""Measure apply and rollback against a bare loop, and against mmv and perl's rename, in the same tree and run.
 
     python benchmarks/bench_apply.py [DIRECTORIES] [FOLDER]
 
 FOLDER should lie on the file system in question; the default is the system's folder for temporary files. Each figure
-is the best of three runs, seconds.
+is the best of three runs, seconds. The bare loops check nothing and log nothing; that with manifests writes the same
+files and syncs each of them and each directory, as apply does. mmv and rename are Debian's; they sync nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.apply import carry_out as apply_module
@@ -42,12 +46,17 @@ def main() -> None:
         recipe = load_recipe()
         bare = replace(recipe, manifests=())
         rows = [("bare loop of os.rename", best(lambda: rename_loop(plan)))]
+        rows += [(name, best(partial(timed_peer, plan, commands))) for name, commands in peers()]
+        rows.append(("dry run, names only", best(lambda: timed_dry_run(plan, bare))))
         rows += timed_apply("apply, names only", plan, bare)
-        rows += timed_apply("apply, with two manifests each", plan, recipe)
-        floor = rows[0][1]
+        peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        written = [("bare loop with two manifests, synced", best(lambda: manifest_loop(plan)))]
+        written += timed_apply("apply, with two manifests each", plan, recipe)
         sys.stdout.write(f"{count:,} directories in one parent, in {base}\n")
-        for label, seconds in rows:
-            sys.stdout.write(f"{label:<52}{seconds:8.2f} s  {seconds / floor:6.1f} x\n")
+        for each in (rows, written):
+            for label, seconds in each:
+                sys.stdout.write(f"{label:<52}{seconds:8.2f} s  {seconds / each[0][1]:6.1f} x\n")
+        sys.stdout.write(f"peak memory with names only, the plan included: {peak_mib:.0f} MiB\n")
     finally:
         shutil.rmtree(base)
 
@@ -105,6 +114,62 @@ def rename_loop(plan: Plan) -> float:
     for source, target in pairs:
         os.rename(target, source)
     return taken_s
+
+
+def manifest_loop(plan: Plan) -> float:
+    """Return how long a bare loop takes that renames and writes two files in each, synced; undoes it afterwards."""
+    pairs = [(plan.absolute(entry.checkpoint), plan.absolute(entry.target or "")) for entry in plan.entries]
+    names = ("MLFLOW_RUN_ID.txt", "README.md")
+    start_s = time.perf_counter()
+    for source, target in pairs:
+        os.rename(source, target)
+        for name in names:
+            staged = os.path.join(target, f".{name}")
+            with open(staged, "wb") as file:
+                file.write(target.encode() * 8)
+                file.flush()
+                os.fsync(file.fileno())
+            os.rename(staged, os.path.join(target, name))
+        handle = os.open(target, os.O_RDONLY)
+        os.fsync(handle)
+        os.close(handle)
+    taken_s = time.perf_counter() - start_s
+    for source, target in pairs:
+        found = os.stat(os.path.join(target, "lightning_checkpoints"))
+        for name in names:
+            os.unlink(os.path.join(target, name))
+        os.utime(target, ns=(found.st_mtime_ns, found.st_mtime_ns))
+        os.rename(target, source)
+    return taken_s
+
+
+def peers() -> list[tuple[str, tuple[list[str], list[str]]]]:
+    """Return those of the peers that are here, each with its command and the one that undoes it."""
+    found: list[tuple[str, tuple[list[str], list[str]]]] = []
+    if shutil.which("mmv"):
+        found.append(("mmv", (["mmv", "-r", "*", "x#1"], ["mmv", "-r", "x*", "#1"])))
+    if shutil.which("file-rename"):
+        found.append(("perl rename", (["file-rename", "s/^/x/"], ["file-rename", "s/^x//"])))
+    return found
+
+
+def timed_peer(plan: Plan, commands: tuple[list[str], list[str]]) -> float:
+    """Return how long a peer takes to rename all directories; renames back afterwards."""
+    root = plan.absolute(plan.roots[0])
+    taken_s = 0.0
+    for position, command in enumerate(commands):
+        names = "\n".join(sorted(os.listdir(root))) + "\n"
+        start_s = time.perf_counter()
+        subprocess.run(command, input=names if command[0] == "file-rename" else None, cwd=root, text=True, check=True)
+        taken_s += 0 if position else time.perf_counter() - start_s
+    return taken_s
+
+
+def timed_dry_run(plan: Plan, recipe: Recipe) -> float:
+    """Return how long a dry run takes."""
+    start_s = time.perf_counter()
+    apply_module.apply_plan(plan, recipe, is_dry_run=True)
+    return time.perf_counter() - start_s
 
 
 class Watch:
