@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import sys
 import threading
 import time
 from types import SimpleNamespace
@@ -48,6 +49,15 @@ def test_waiting_is_shared_among_threads(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert list(map_in_order(wait, range(COUNT))) == list(range(COUNT))
     assert 2 < len(used) <= THREADS + 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts how often a thread waits")
+def test_a_busy_machine_is_no_reason_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time that others took the processor for is not time that reads wait."""
+    set_clock(monkeypatch, worked_share=0.1)
+    used: set[int] = set()
+    assert list(map_in_order(lambda _: used.add(threading.get_ident()), range(COUNT))) == [None] * COUNT
+    assert used == {threading.get_ident()}
 
 
 @pytest.mark.parametrize("count", [0, 1, PROBED])
