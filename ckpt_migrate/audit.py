@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import AuditError
 from ckpt_migrate.evidence.records import Evidence, FactKind
+from ckpt_migrate.matching.families.references import ID_PATTERN
 from ckpt_migrate.matching.link import link
-from ckpt_migrate.matching.references import ID_PATTERN
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.tracking.records import RunDetails

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.audit import Audit, audit
 from ckpt_migrate.evidence.reading import read_all
-from ckpt_migrate.matching.clock import zone_function
+from ckpt_migrate.matching.clock.fit import zone_function
 from ckpt_migrate.matching.link import link
 from ckpt_migrate.plan.answers import NO_ANSWERS, read_answers
 from ckpt_migrate.plan.build import PlanInput, build_plan

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.manifest import check
-from ckpt_migrate.matching.references import ID_PATTERN
+from ckpt_migrate.matching.families.references import ID_PATTERN
 from ckpt_migrate.plan.build import run_facts
 from ckpt_migrate.records import State
 

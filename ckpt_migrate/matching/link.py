@@ -7,29 +7,33 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.anchors import find_stamps, fit_clocks
-from ckpt_migrate.matching.artifacts import add_artifacts
-from ckpt_migrate.matching.background import ParamIndex
-from ckpt_migrate.matching.candidates import CandidateIndex
-from ckpt_migrate.matching.cases import Case, plain_run, ranked
-from ckpt_migrate.matching.compare import comparable
-from ckpt_migrate.matching.decide import decide, share_gone
-from ckpt_migrate.matching.histories import Histories, worth_reading
-from ckpt_migrate.matching.keys import align_keys, unwrap_configs
-from ckpt_migrate.matching.lags import start_rate
-from ckpt_migrate.matching.metrics import add_metrics, last_values, learn_habits
-from ckpt_migrate.matching.model import World
-from ckpt_migrate.matching.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
-from ckpt_migrate.matching.params import Differences, key_difference
-from ckpt_migrate.matching.records import Matching, Verdict
-from ckpt_migrate.matching.references import Reference, find_references
-from ckpt_migrate.matching.resumes import add_resumes, learn_resumes
-from ckpt_migrate.matching.sharing import CERTAIN
-from ckpt_migrate.matching.sight import ignored_keys, see
-from ckpt_migrate.matching.stamps import FURTHER_CHECKPOINT, NAME_STAMP_SHARES, learn_name_shares, name_difference
-from ckpt_migrate.matching.steps import add_steps
-from ckpt_migrate.matching.strata import count_made, draw_strata
-from ckpt_migrate.matching.twins import (
+from ckpt_migrate.matching.clock.anchors import find_stamps, fit_clocks
+from ckpt_migrate.matching.clock.lags import start_rate
+from ckpt_migrate.matching.decision.decide import decide, share_gone
+from ckpt_migrate.matching.families.artifacts import add_artifacts
+from ckpt_migrate.matching.families.background import ParamIndex
+from ckpt_migrate.matching.families.compare import comparable
+from ckpt_migrate.matching.families.histories import Histories, worth_reading
+from ckpt_migrate.matching.families.keys import align_keys, unwrap_configs
+from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
+from ckpt_migrate.matching.families.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
+from ckpt_migrate.matching.families.params import Differences, key_difference
+from ckpt_migrate.matching.families.references import Reference, find_references
+from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
+from ckpt_migrate.matching.families.stamps import (
+    FURTHER_CHECKPOINT,
+    NAME_STAMP_SHARES,
+    learn_name_shares,
+    name_difference,
+)
+from ckpt_migrate.matching.families.steps import add_steps
+from ckpt_migrate.matching.model.candidates import CandidateIndex
+from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
+from ckpt_migrate.matching.model.pair import World
+from ckpt_migrate.matching.model.sharing import CERTAIN
+from ckpt_migrate.matching.model.sight import ignored_keys, see
+from ckpt_migrate.matching.model.strata import count_made, draw_strata
+from ckpt_migrate.matching.model.twins import (
     NEAR_WINDOW_S,
     PRIOR_NEIGHBOURS,
     PRIOR_SIBLINGS,
@@ -37,7 +41,8 @@ from ckpt_migrate.matching.twins import (
     expect_lone,
     launch_window,
 )
-from ckpt_migrate.matching.weigh import weigh_again, weigh_all
+from ckpt_migrate.matching.model.weigh import weigh_again, weigh_all
+from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
@@ -46,9 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Evidence
-    from ckpt_migrate.matching.model import Seen
-    from ckpt_migrate.matching.strata import Strata
-    from ckpt_migrate.matching.twins import Twins
+    from ckpt_migrate.matching.model.pair import Seen
+    from ckpt_migrate.matching.model.strata import Strata
+    from ckpt_migrate.matching.model.twins import Twins
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.evidence.torch_facts import SUFFIXES
-from ckpt_migrate.matching.references import ID_PATTERN
+from ckpt_migrate.matching.families.references import ID_PATTERN
 from ckpt_migrate.references.records import LeftKind
 
 if TYPE_CHECKING:

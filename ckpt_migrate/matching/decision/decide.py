@@ -1,0 +1,244 @@
+"""The decision: rename only what is singled out, say why not of everything else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.decision.bound import Edge, certified, find_claims, others_odds
+from ckpt_migrate.matching.decision.contradiction import share_copied, speaking_against
+from ckpt_migrate.matching.decision.explain import explain
+from ckpt_migrate.matching.decision.refusal import why_no_candidate, why_not
+from ckpt_migrate.matching.families.references import named_runs
+from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
+from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
+from ckpt_migrate.matching.model.sharing import CERTAIN, share_out
+from ckpt_migrate.matching.records import RankedRun, Verdict
+from ckpt_migrate.plan.records import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.pair import Score, World
+    from ckpt_migrate.tracking.records import Run
+
+MOST_CANDIDATES = 5
+"""Candidates shown for a directory that is not decided."""
+LEAST_SHOWN = 1e-4
+"""Candidates below this probability are not worth a person's time."""
+SMALLEST_SHARE = 0.02
+"""Floor on the share of gone runs: a small project proves no smaller one."""
+LARGEST_GONE_SHARE = 0.9
+NAME_TRUST = 0.5
+"""Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
+_ODDS_OF_SOME_FIT = 0.5
+_GONE = ""
+"""Stands for ghosts and unlisted runs where answers are told apart by run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How likely a candidate is.
+
+    Attributes:
+        bound: Its probability at the very least, by which it is decided.
+        ghost: The odds of a ghost of it, against it.
+        posterior: Its probability, beside all other answers, by which undecided candidates are shown.
+    """
+
+    bound: float
+    ghost: float
+    posterior: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """A candidate with its chances."""
+
+    score: Score
+    chances: Chances
+
+
+def share_gone(cases: Sequence[Case]) -> float:
+    """Return the share of directories whose run is not in the store, at least SMALLEST_SHARE."""
+    gone = sum(1 for case in cases if not any(one.odds > 1 for one in case.scores))
+    return min(max((gone + 0.5) / (len(cases) + 1), SMALLEST_SHARE), LARGEST_GONE_SHARE)
+
+
+def decide(
+    cases: Sequence[Case],
+    world: World,
+    runs: Mapping[str, Run],
+    linked: Mapping[str, int],
+) -> list[Verdict]:
+    """Return a verdict per case, in their order.
+
+    Args:
+        cases: The checkpoints that are not yet named after their run.
+        world: The shared facts.
+        runs: Every run by id.
+        linked: How many directories are named after each run already.
+    """
+    losses = Losses(share_gone(cases), share_copied(cases, runs, world))
+    answers = [_edges(case, world, runs, losses) for case in cases]
+    claims = find_claims(answers, linked)
+    counts = others_odds(answers, claims, linked)
+    answers = [
+        [replace(edge, ghost=_ghost(edge, claims.taken(i, edge))) for edge in answers[i]] for i in range(len(cases))
+    ]
+    posteriors = _posteriors(cases, answers, linked, world)
+    verdicts = []
+    for i, case in enumerate(cases):
+        free = {edge.run_id: claims.free(i, edge) for edge in answers[i]}
+        weighed = _weigh(case, answers[i], _Shares(counts[i], free, posteriors[i]), world)
+        verdicts.append(_decide_one(case, weighed, world, runs))
+    return _refuse_unexplained_sharing(cases, verdicts, runs, linked)
+
+
+def _edges(case: Case, world: World, runs: Mapping[str, Run], losses: Losses) -> list[Edge]:
+    """Return the answers of a checkpoint, with the odds of a ghost for those that are worth a close look."""
+    shares = case.shares()
+    close = {one.run_id for one in case.worth}
+    edges = []
+    for one in case.scores:
+        ghost = unmade = 0.0
+        if one.run_id in close:
+            run = runs[one.run_id]
+            ghost = one.odds * ghost_odds(one, case.seen, run, world, losses)
+            unmade = world.strata.unmade_odds(one.run_id, shares[one.run_id])
+        edges.append(Edge(one.run_id, one.odds, ghost, unmade, is_first(case.seen, runs[one.run_id])))
+    return edges
+
+
+def _ghost(edge: Edge, taken: float) -> float:
+    """Return the odds of a ghost: the run has no directory, or another one."""
+    return edge.ghost * (edge.unmade + max(1 - edge.unmade, 0.0) * taken)
+
+
+def _unlisted(case: Case, world: World) -> float:
+    """Return the odds of all runs that are no candidates, together."""
+    return world.strata.store_odds * (ANY_LAG_SHARE if case.seen.readings else 1.0)
+
+
+def _posteriors(
+    cases: Sequence[Case], answers: Sequence[Sequence[Edge]], linked: Collection[str], world: World
+) -> list[dict[str, float]]:
+    """Return, per checkpoint, the probability of each candidate, each run being given away once.
+
+    Ghosts and runs that are no candidates are one more answer, which any number of checkpoints may have.
+    """
+    rows, free = [{run_id: CERTAIN} for run_id in sorted(linked)], [set[str]() for _ in linked]
+    for case, edges in zip(cases, answers, strict=True):
+        gone = sum(edge.ghost for edge in edges) + _unlisted(case, world)
+        rows.append({edge.run_id: edge.odds for edge in edges} | {_GONE: gone})
+        free.append({edge.run_id for edge in edges if not edge.is_first} | {_GONE})
+    return share_out(rows, free)[len(linked) :]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shares:
+    """What other checkpoints mean for one, by run id.
+
+    Attributes:
+        counts: The most that each answer counts for, as odds against the others.
+        free: What other checkpoints leave of each run, at least.
+        posterior: The probability of each candidate.
+    """
+
+    counts: Mapping[str, float]
+    free: Mapping[str, float]
+    posterior: Mapping[str, float]
+
+
+def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares, world: World) -> list[Weighed]:
+    """Return the candidates worth a close look with what is certain of them, surest first.
+
+    A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
+    runs that are no candidates count for no more, together, than before any evidence; where the stamp can be
+    read, they lie elsewhere in time.
+
+    Args:
+        case: The checkpoint.
+        edges: Its answers, with the whole odds of ghosts.
+        shares: What the other checkpoints mean for it.
+        world: The shared facts.
+    """
+    scores = {one.run_id: one for one in case.worth}
+    total = sum(shares.counts.values())
+    unlisted = _unlisted(case, world)
+    out = []
+    for edge in edges:
+        if edge.run_id in scores:
+            others = max(total - shares.counts[edge.run_id], 0.0) + edge.ghost + unlisted
+            bound = certified(edge.odds, others, shares.free[edge.run_id])
+            chances = Chances(bound, edge.ghost / edge.odds, shares.posterior[edge.run_id])
+            out.append(Weighed(scores[edge.run_id], chances))
+    return sorted(out, key=lambda one: (-one.chances.bound, one.score.run_id))
+
+
+def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Verdict:
+    if not weighed:
+        return Verdict(case.checkpoint, Status.UNMATCHED, reason=why_no_candidate(case.seen))
+    best = weighed[0]
+    run = runs[best.score.run_id]
+    reason = why_not(case, best.score, best.chances, run, world)
+    by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
+    if reason is None:
+        shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES] if one is not best)
+        weights = explain(best.score, case.seen, run, world, best.chances.bound)
+        return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, _worth(shown))
+    if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
+        by_posterior = [_doubted(one) for one in by_posterior]
+    shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES])
+    total = sum(one.odds for one in case.scores)
+    status = Status.AMBIGUOUS if total / (1 + total) >= _ODDS_OF_SOME_FIT else Status.UNMATCHED
+    return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown))
+
+
+def _doubted(one: Weighed) -> Weighed:
+    """Return a candidate of a directory whose name, and with it all that the model knows, may be another's."""
+    return replace(one, chances=replace(one.chances, posterior=one.chances.posterior * NAME_TRUST))
+
+
+def _worth(shown: Sequence[RankedRun]) -> tuple[RankedRun, ...]:
+    return tuple(one for one in shown if one.confidence >= LEAST_SHOWN)
+
+
+def _rank(one: Weighed, case: Case, world: World, runs: Mapping[str, Run]) -> RankedRun:
+    run, chance = runs[one.score.run_id], one.chances.posterior
+    return RankedRun(run.run_id, chance, explain(one.score, case.seen, run, world, chance))
+
+
+def _refuse_unexplained_sharing(
+    cases: Sequence[Case], verdicts: list[Verdict], runs: Mapping[str, Run], linked: Mapping[str, int]
+) -> list[Verdict]:
+    """Refuse a run to directories that all lie at its start: it made one of them, and nothing says which.
+
+    Directories made later, when the run was taken up again, lie within it; a reference settles the rest.
+    """
+    claims: defaultdict[str, list[int]] = defaultdict(list)
+    for i, verdict in enumerate(verdicts):
+        run_id = verdict.run_id if verdict.status is Status.MATCHED else None
+        if run_id is not None and is_first(cases[i].seen, runs[run_id]):
+            claims[run_id].append(i)
+    out = list(verdicts)
+    for run_id, positions in claims.items():
+        if len(positions) + linked.get(run_id, 0) < len(("one", "other")):
+            continue
+        for i in positions:
+            if run_id in named_runs(cases[i].seen.references):
+                continue
+            verdict = verdicts[i]
+            own = RankedRun(run_id, verdict.confidence or 0.0, verdict.weights)
+            out[i] = replace(
+                verdict,
+                status=Status.AMBIGUOUS,
+                run_id=None,
+                confidence=None,
+                weights=(),
+                reason="another directory fits the start of the same run as well",
+                candidates=(own, *verdict.candidates)[:MOST_CANDIDATES],
+            )
+    return out

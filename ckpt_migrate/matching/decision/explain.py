@@ -1,0 +1,103 @@
+"""Explanations: a match weight as lines that a person can check, which sum exactly to the total."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.families.stamps import best_reading, name_difference
+from ckpt_migrate.matching.model.pair import FAMILIES
+from ckpt_migrate.matching.records import Weight
+
+if TYPE_CHECKING:
+    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.tracking.records import Run
+
+_MOST_KEYS = 4
+_LONGEST_VALUE = 40
+_LARGEST_BOUND = 1 - 1e-15
+
+
+def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tuple[Weight, ...]:
+    """Return the weights of a pair, strongest first, then the prior, then what rivals and ghosts take away.
+
+    They sum to log2 of the certified odds, bound / (1 - bound).
+    """
+    words = {
+        **one.words,
+        "reference": _reference_words(one, seen),
+        "time": _time_words(seen, run),
+        "mtime": _end_words(seen, run),
+        "params": _param_words(one, seen, world),
+    }
+    shares = [Weight(family, one.share(family), words.get(family, "")) for family in FAMILIES]
+    spoken = sorted((weight for weight in shares if weight.bits), key=lambda weight: -abs(weight.bits))
+    total = sum(weight.bits for weight in spoken) + one.prior
+    bound = min(bound, _LARGEST_BOUND)
+    certified_bits = math.log2(bound / (1 - bound)) if bound > 0 else total
+    return (
+        *spoken,
+        Weight("prior", one.prior, f"one run of {world.run_total:,}, and a directory may have none"),
+        Weight("rivals", certified_bits - total, "other runs, other directories, and twins that may be gone"),
+    )
+
+
+def line(weight: Weight) -> str:
+    """Return a weight as one line of a plan.
+
+    >>> line(Weight("time", 15.25, "starts 1.2 s before the stamp"))
+    'for 15.2 bits, time: starts 1.2 s before the stamp'
+    """
+    return f"{'for' if weight.bits >= 0 else 'against'} {abs(weight.bits):.1f} bits, {weight.family}: {weight.text}"
+
+
+def _reference_words(one: Score, seen: Seen) -> str:
+    for reference in seen.references:
+        if reference.run_id == one.run_id:
+            return reference.words()
+    return f"{seen.references[0].words()}, of another run" if seen.references else ""
+
+
+def _time_words(seen: Seen, run: Run) -> str:
+    difference = name_difference(seen, run)
+    if difference is not None and abs(difference) <= 1:
+        return f"the run's name has the directory's stamp, {_seconds(difference)} apart"
+    reading = best_reading(seen, run)
+    if reading is None:
+        return ""
+    lag = reading.instant_s - (run.start_utc_ms or 0) / 1000
+    side = "after" if lag >= 0 else "before"
+    return f"the stamp, read in {reading.zone}, is {_seconds(abs(lag))} {side} the run's start"
+
+
+def _end_words(seen: Seen, run: Run) -> str:
+    if seen.newest_s is None or run.end_utc_ms is None:
+        return ""
+    lag = run.end_utc_ms / 1000 - seen.newest_s
+    return f"its newest file was written {_seconds(abs(lag))} {'before' if lag >= 0 else 'after'} the run's end"
+
+
+def _param_words(one: Score, seen: Seen, world: World) -> str:
+    same, different = one.comparison.same, one.comparison.differing
+    runs = len(world.index)
+    words = f"{same} of {one.comparison.compared} params agree"
+    if different:
+        words += f"; differing: {', '.join(different[:_MOST_KEYS])}"
+    elif same:
+        words += f", as in {world.index.count_agreeing(seen.config):,} of {runs:,} runs"
+        rarest = world.index.rarest(seen.config)
+        if rarest is not None:
+            key, count, total = rarest
+            words += f"; rarest {key}={_short(seen.config[key].raw)}: {count:,} of {total:,}"
+    return words
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
+
+
+def _seconds(seconds: float) -> str:
+    for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.1f} {name}"
+    return f"{seconds:.1f} s"

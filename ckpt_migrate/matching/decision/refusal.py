@@ -1,0 +1,129 @@
+"""Refusal: why a directory is not renamed, and what would settle it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.decision.contradiction import speaking_against
+from ckpt_migrate.matching.families.references import named_runs
+from ckpt_migrate.matching.families.stamps import is_plausible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ckpt_migrate.matching.decision.decide import Chances
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.tracking.records import Run
+
+THRESHOLD = 0.999
+"""Certified probability from which a directory is renamed."""
+FAMILY_BITS = 2.0
+"""Bits from which a family counts as speaking for a run: four times likelier than not."""
+FEWEST_FAMILIES = 2
+"""Families that must speak for a run that no reference names."""
+OUTDONE_BITS = 6.0
+"""When another run leads by so much in all but references, the reference is not believed."""
+CONTRADICTED_BITS = 4.0
+"""Nor is it when one family speaks against the run by so much."""
+DOUBTED_BITS = 3.0
+"""A run that no reference names is not taken either when one family speaks against it by so much: it may be the
+relative of a run that is gone, as a parent is of its children."""
+_SINGULAR = frozenset({"metrics", "time"})
+_CLOSE_ODDS = 1000.0
+_SHOWN = 3
+_WORDS = {
+    "reference": "a reference",
+    "content": "equal bytes",
+    "time": "its time stamp",
+    "mtime": "its files' times",
+    "params": "its params",
+    "metrics": "a metric",
+    "resume": "the directory that it was resumed from",
+}
+
+
+def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -> str | None:
+    """Return why the best candidate is not taken; None when it is singled out.
+
+    Args:
+        case: The checkpoint.
+        best: Its surest candidate.
+        chances: What is certain of it.
+        run: Its run.
+        world: The shared facts.
+    """
+    named = named_runs(case.seen.references)
+    if case.seen.other_name:
+        return f"{case.seen.other_name}, which is another directory: these may be another run's weights"
+    if len(named) > 1:
+        shown = ", ".join(named[:_SHOWN])
+        return f"references name {len(named)} different runs: {shown}; remove or correct the wrong one"
+    if best.odds < 1:
+        return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
+    if chances.bound < THRESHOLD:
+        return _why_unsure(case, best, chances.ghost, world)
+    if best.run_id in named:
+        return _why_not_believed(case, best, run, world)
+    families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
+    if len(families) < FEWEST_FAMILIES:
+        only = _WORDS[families[0]] if families else "weak evidence"
+        return f"only {only} speaks for the run; a second kind of evidence would settle it"
+    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -DOUBTED_BITS]
+    if against:
+        is_one = against[0] in _SINGULAR
+        return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
+    spoken = speaking_against(best, case.seen, run, world)
+    return f"one run fits, but {_and(spoken)} it" if spoken else None
+
+
+def why_no_candidate(seen: Seen) -> str:
+    """Return why nothing at all was found to compare a directory with."""
+    if seen.local is not None and not is_plausible(seen.local):
+        return f"no run names it or has its params, and its time stamp says the year {seen.local.year:04}"
+    if not seen.readings:
+        return (
+            "no run names it or has its params, and its time stamp could not be used because the time zone "
+            "is not known (--timezone gives it)"
+        )
+    return "no run starts near its time stamp, names it, or has its params"
+
+
+def _why_not_believed(case: Case, best: Score, run: Run, world: World) -> str | None:
+    rival = max((one.bits - one.reference for one in case.scores if one is not best), default=0.0)
+    if rival - (best.bits - best.reference) > OUTDONE_BITS:
+        return "a reference names one run, but all other evidence speaks for another"
+    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -CONTRADICTED_BITS]
+    if against:
+        return f"a reference names the run, but {_WORDS[against[0]]} speaks against it"
+    spoken = speaking_against(best, case.seen, run, world)
+    return f"a reference names the run, but {_and(spoken)} it" if spoken else None
+
+
+def _and(families: Sequence[str]) -> str:
+    """Return families in words, with the verb.
+
+    >>> _and(("params",)), _and(("params", "time"))
+    ('its params contradict', 'its params and its time stamp contradict')
+    """
+    is_one = len(families) == 1 and families[0] in _SINGULAR
+    return " and ".join(_WORDS[family] for family in families) + (" contradicts" if is_one else " contradict")
+
+
+def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
+    close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
+    if close:
+        mine, other = world.params[best.run_id], world.params[close[0].run_id]
+        apart = sorted(key for key in mine.keys() & other.keys() if mine[key].canonical != other[key].canonical)
+        missing = [key for key in apart if key not in case.seen.config]
+        count = len(close) + 1
+        if not apart:
+            return f"{count} runs fit, and no param tells them apart"
+        if missing:
+            return f"{count} runs fit; they differ in {', '.join(missing[:_SHOWN])}, which the directory does not say"
+        return f"{count} runs fit; they differ in {', '.join(apart[:_SHOWN])}"
+    if best.comparison.differing:
+        return f"one run is near, but differs in {', '.join(best.comparison.differing[:_SHOWN])}"
+    if ghost * _CLOSE_ODDS >= 1:
+        return "one run fits, but a run like it that is no longer in the store would fit as well"
+    return "one run fits, but another directory fits it as well, or too little is known of this one"

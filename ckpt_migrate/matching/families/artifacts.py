@@ -1,0 +1,63 @@
+"""Artifacts: a closer look, for directories that nothing else has decided, at what their candidates stored."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.families.content import content_bits
+from ckpt_migrate.matching.families.references import artifact_references, reference_bits
+from ckpt_migrate.matching.model.cases import ranked
+from ckpt_migrate.plan.records import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ckpt_migrate.matching.families.references import Reference
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.pair import World
+    from ckpt_migrate.matching.records import Verdict
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.tracking.records import ArtifactFile, RunStore
+
+MOST_ALIKE = 8
+"""Runs of the same params, beside the candidates, that are asked whether they have the same bytes."""
+
+
+def add_artifacts(
+    cases: Sequence[Case], verdicts: Sequence[Verdict], world: World, store: RunStore, recipe: Recipe
+) -> list[Case]:
+    """Return the cases with references in artifact paths and equal bytes, where nothing else was decided."""
+    listed: dict[str, Sequence[ArtifactFile]] = {}
+
+    def files_of(run_id: str) -> Sequence[ArtifactFile]:
+        if run_id not in listed:
+            listed[run_id] = store.artifact_files(run_id)
+        return listed[run_id]
+
+    out = []
+    for case, verdict in zip(cases, verdicts, strict=True):
+        if verdict.status is Status.MATCHED or not case.scores:
+            out.append(case)
+            continue
+        named = [
+            reference
+            for one in case.worth
+            for reference in artifact_references(case.checkpoint, one.run_id, files_of(one.run_id))
+        ]
+        alike = world.index.ids(world.index.agreeing(case.seen.config), MOST_ALIKE) if case.seen.config else []
+        asked = sorted({one.run_id for one in case.worth} | set(alike))
+        equal = content_bits(case.checkpoint, {run_id: files_of(run_id) for run_id in asked}, recipe.configs)
+        out.append(_with(case, named, equal, world) if named or equal else case)
+    return out
+
+
+def _with(case: Case, named: Sequence[Reference], equal: Mapping[str, tuple[float, str]], world: World) -> Case:
+    references = tuple(sorted({*case.seen.references, *named}, key=lambda r: (r.run_id, r.place, r.text)))
+    scores = []
+    for one in case.scores:
+        bits, words = equal.get(one.run_id, (0.0, ""))
+        reference = reference_bits(references, one.run_id, world.run_total)
+        told = {**one.words, "content": words} if bits else one.words
+        scores.append(replace(one, reference=reference, content=bits, words=told))
+    return ranked(replace(case, seen=replace(case.seen, references=references), scores=tuple(scores)))

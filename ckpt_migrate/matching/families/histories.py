@@ -1,0 +1,101 @@
+"""Histories: what runs logged of their metrics, read once per run and only where it is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.pair import NamedMetric
+    from ckpt_migrate.tracking.records import MetricPoint, RunStore
+MOST_CLEAR = 2_000
+"""Cases that are clear without metrics whose histories are read all the same: some stores take long to read."""
+CLEAR_BITS = 20.0
+"""A case is clear when its best run has, and leads by, so many bits."""
+FEWEST_CLEAR_FAMILIES = 2
+"""...and so many families speak for it."""
+SPEAKING_BITS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a run's history has a value: how many values it has under such names, and whether the epoch is right."""
+
+    points: int
+    is_hit: bool
+    is_at_epoch: bool
+
+
+class Histories:
+    """Points logged under each metric name."""
+
+    def __init__(self, store: RunStore) -> None:
+        self._store = store
+        self._read: dict[str, Mapping[str, Sequence[MetricPoint]]] = {}
+
+    def of(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
+        """Return all points of a run, by metric name."""
+        if run_id not in self._read:
+            self._read[run_id] = self._store.metric_histories(run_id)
+        return self._read[run_id]
+
+    def last_step(self, run_id: str) -> int | None:
+        """Return the last step at which a run logged anything; None when it logged nothing."""
+        return max((points[-1].step for points in self.of(run_id).values() if points), default=None)
+
+    def find(self, run_id: str, named: NamedMetric, names: Mapping[str, Sequence[str]]) -> Found:
+        """Return whether a run logged a file name's value, and at its epoch.
+
+        Args:
+            run_id: The run.
+            named: The metric in the file's name.
+            names: The names under which each metric is logged.
+        """
+        history = self.of(run_id)
+        count, is_hit, is_at_epoch = 0, False, False
+        for name in names.get(named.key, ()):
+            values = [point.value for point in history.get(name, ())]
+            count += len(values)
+            is_hit = is_hit or is_logged(values, named.text)
+            if named.epoch is not None and named.epoch < len(values):
+                is_at_epoch = is_at_epoch or is_logged([values[named.epoch]], named.text)
+        return Found(count, is_hit, is_at_epoch)
+
+
+def is_logged(values: Iterable[float], text: str) -> bool:
+    """Say whether any value rounds to a text, by the digits that the text has.
+
+    >>> is_logged([2.94763], "2.9476"), is_logged([2.94763], "2.9477")
+    (True, False)
+    """
+    half, wanted = half_bin(text), float(text)
+    return any(abs(value - wanted) <= half for value in values)
+
+
+def half_bin(text: str) -> float:
+    """Return by how much a value may lie off the text that it is rounded to."""
+    digits = len(text.partition(".")[2])
+    return 0.5 * 10.0**-digits * (1 + 1e-6)
+
+
+def worth_reading(cases: Sequence[Case]) -> list[Case]:
+    """Return the cases for which histories are read: all that are not clear without, and a bounded number of the rest.
+
+    Those of the rest are evenly spread, so that habits are learned from the whole project.
+    """
+    asking = [case for case in cases if case.scores and (case.seen.metrics or case.seen.last_step is not None)]
+    clear = [case for case in asking if _is_clear(case)]
+    count = min(len(clear), MOST_CLEAR)
+    chosen = {clear[i * len(clear) // count].checkpoint.path for i in range(count)}
+    passed = {case.checkpoint.path for case in clear} - chosen
+    return [case for case in asking if case.checkpoint.path not in passed]
+
+
+def _is_clear(case: Case) -> bool:
+    best = case.scores[0]
+    rival = max((one.bits for one in case.scores[1:]), default=0.0)
+    speaking = best.favouring(SPEAKING_BITS)
+    return best.bits >= CLEAR_BITS and best.bits - rival >= CLEAR_BITS and len(speaking) >= FEWEST_CLEAR_FAMILIES

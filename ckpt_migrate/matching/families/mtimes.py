@@ -1,0 +1,230 @@
+"""Modification times: which can be trusted, and when a directory's newest file is written by its run."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.clock.zones import local_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.tracking.records import Run
+
+COPY_BIN_S = 3600
+"""A copy of a tree writes many directories within each such stretch, whatever their stamps."""
+FEWEST_COPIED = 3
+LARGEST_STAMP_SPAN_S = 1.5 * 86400.0
+"""Directories stamped longer before than this (in whatever zone) are rarely finished together by training."""
+DEFAULT_SCALE_S = 20.0
+"""Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
+SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
+FEWEST_TEACHERS = 5
+FEWEST_IN_FOLDER = 8
+"""Plain pairs from which a folder has a habit of its own."""
+END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
+"""Share of directories whose newest file is from the run's end, from within the run, from any time (touched)."""
+SHARE_WORTH = 3.0
+"""How many observed directories these shares are worth."""
+DURATION_DECADES_NATS = 9.2
+"""ln of the longest over the shortest run (a minute to a week): the width of a log-uniform background."""
+SHORTEST_RUN_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class EndHabit:
+    """When a project writes the newest files of its directories.
+
+    Attributes:
+        center_s: Usual time of the run's end after the newest file, seconds.
+        scale_s: Spread of that time, seconds.
+        end_share: Share of directories whose newest file is from the run's end.
+        inside_share: Share of those whose newest file is from within the run.
+    """
+
+    center_s: float = 0.0
+    scale_s: float = DEFAULT_SCALE_S
+    end_share: float = END_SHARE
+    inside_share: float = INSIDE_SHARE
+
+    def density(self, newest_s: float, start_s: float, end_s: float, span_s: float) -> float:
+        """Return the density (per second) of a newest file's time, given its run; all in UTC seconds.
+
+        Args:
+            newest_s: When the newest file was written.
+            start_s: The run's start.
+            end_s: The run's end.
+            span_s: The whole range of time in which a touched file may lie.
+        """
+        away = abs(end_s - newest_s - self.center_s)
+        density = self.end_share * math.exp(-away / self.scale_s) / (2 * self.scale_s)
+        density += (1 - self.end_share - self.inside_share) / span_s
+        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
+            density += self.inside_share / max(end_s - start_s, 2 * DEFAULT_SCALE_S)
+        return density
+
+    def share(self, newest_s: float, start_s: float, end_s: float) -> float:
+        """Return the share of directories whose newest file lies like this one or more oddly; arguments as above."""
+        away = abs(end_s - newest_s - self.center_s)
+        share = self.end_share * math.exp(-away / self.scale_s) + (1 - self.end_share - self.inside_share)
+        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
+            share += self.inside_share
+        return min(share, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """When newest files are written, over all directories and in folders of a habit of their own.
+
+    A host whose clock is off shifts all that it writes, and hosts often have a folder each.
+
+    Attributes:
+        overall: Of complete directories (True) and of others (False).
+        by_folder: Likewise, by folder, where enough plain pairs lie in one.
+    """
+
+    overall: Mapping[bool, EndHabit]
+    by_folder: Mapping[tuple[str, bool], EndHabit]
+
+    def of(self, path: str, *, is_complete: bool) -> EndHabit:
+        """Return the habit of a directory's folder, or of all."""
+        own = self.by_folder.get((os.path.dirname(path), is_complete))
+        return self.overall[is_complete] if own is None else own
+
+
+NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
+
+
+def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
+    """Return when newest files are written, as pairs show that are plain by other evidence."""
+    found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
+    for seen, run in plain:
+        if seen.newest_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
+            continue
+        is_inside = run.start_utc_ms / 1000 <= seen.newest_s <= run.end_utc_ms / 1000
+        found[os.path.dirname(seen.path), seen.is_complete].append((run.end_utc_ms / 1000 - seen.newest_s, is_inside))
+    overall = {
+        kind: learn_ends([pair for (_, is_complete), pairs in found.items() if is_complete is kind for pair in pairs])
+        for kind in (True, False)
+    }
+    own = {key: learn_ends(pairs) for key, pairs in found.items() if len(pairs) >= FEWEST_IN_FOLDER}
+    return Ends(overall, own)
+
+
+def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
+    """Return the habit that plain pairs show.
+
+    Args:
+        pairs: Per plain pair, the run's end minus the newest file's time (seconds), and whether the file was written
+            within the run.
+    """
+    pairs = sorted(pairs)
+    near = [lag for lag, _ in pairs if abs(lag) <= LARGEST_SCALE_S * 4]
+    if len(near) < FEWEST_TEACHERS:
+        center, scale = 0.0, DEFAULT_SCALE_S
+    else:
+        center = near[len(near) // 2]
+        spreads = sorted(abs(lag - center) for lag in near)
+        scale = min(max(spreads[len(spreads) // 2] / math.log(2), SMALLEST_SCALE_S), LARGEST_SCALE_S)
+    ended = sum(abs(lag - center) <= 4 * scale for lag, _ in pairs)
+    inside = sum(is_inside and abs(lag - center) > 4 * scale for lag, is_inside in pairs)
+    return EndHabit(
+        center,
+        scale,
+        (ended + END_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
+        (inside + INSIDE_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
+    )
+
+
+def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[str, float]:
+    """Return when each directory's newest file (manifests aside) was written, UTC seconds since 1970, by path.
+
+    Directories that were copied are left out: a copy finishes, within an hour, several directories whose stamps lie
+    days back.
+    """
+    newest: dict[str, float] = {}
+    stretches: defaultdict[int, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        times_s = own_times_s(checkpoint, recipe)
+        if times_s and checkpoint.name is not None:
+            newest[checkpoint.path] = max(times_s)
+            stretches[int(max(times_s) // COPY_BIN_S)].append(checkpoint)
+    for found in stretches.values():
+        stamped = [(c.path, c.name.local_time) for c in found if c.name is not None and c.name.local_time is not None]
+        far = sum(newest[path] - local_seconds(local) > LARGEST_STAMP_SPAN_S for path, local in stamped)
+        if far >= FEWEST_COPIED or (not stamped and _came_together(found)):
+            for checkpoint in found:
+                del newest[checkpoint.path]
+    return newest
+
+
+def own_times_s(checkpoint: Checkpoint, recipe: Recipe) -> list[float]:
+    """Return when the files of a directory, manifests aside, were written, UTC seconds since 1970."""
+    manifests = {manifest.name for manifest in recipe.manifests}
+    return [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
+
+
+def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:
+    """Say whether several directories without stamps have no file older than an hour before the newest of all.
+
+    Trainings that short would lose a witness by it, copies a false one.
+    """
+    times = [file.mtime_ns for checkpoint in checkpoints for file in checkpoint.files if file.kind == "file"]
+    return len(checkpoints) > 1 and max(times) - min(times) < COPY_BIN_S * 1e9
+
+
+def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]) -> tuple[str, ...]:
+    """Return a sentence for people about the directories that `newest_own_files` took for copied; none when none is.
+
+    Args:
+        checkpoints: As given to `newest_own_files`.
+        newest_s: What it returned.
+    """
+    timed = [c for c in checkpoints if c.name is not None and any(file.kind == "file" for file in c.files)]
+    copied = sum(checkpoint.path not in newest_s for checkpoint in timed)
+    if not copied:
+        return ()
+    words = (
+        f"modification times were lost, as by a copy: the newest files of {copied:,} of {len(timed):,} directories lie "
+        "together in time while their stamps lie days apart. These times are not used; where the tree can still be "
+        "copied with its times (cp -a, rsync -a), a plan of that copy decides more"
+    )
+    return (words,)
+
+
+def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float:
+    """Return the density (per second) of a directory's newest file, given a run's start and end (UTC seconds).
+
+    A host whose clock is off writes stamps and files alike, so the end is looked for by both clocks.
+    """
+    if seen.newest_s is None:
+        return 0.0
+    habit = world.ends.of(seen.path, is_complete=seen.is_complete)
+    skew = seen.clock.lag_s
+    plain = habit.density(seen.newest_s, start_s, end_s, world.span_s)
+    if abs(skew) <= 2 * DEFAULT_SCALE_S:
+        return plain
+    return 0.5 * (plain + habit.density(seen.newest_s - skew, start_s, end_s, world.span_s))
+
+
+def end_bits(seen: Seen, run: Run, world: World) -> float:
+    """Return log2 of how much better the newest file's time fits this run's end than it fits any run's.
+
+    Against a known stamp the background is the spread of durations (log-uniform); without one, it is the rate of
+    runs over the whole range.
+    """
+    if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
+        return 0.0
+    start_s, end_s = run.start_utc_ms / 1000, run.end_utc_ms / 1000
+    density = end_density(seen, start_s, end_s, world)
+    if seen.readings:
+        duration_s = max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S)
+        return math.log2(density * duration_s * DURATION_DECADES_NATS)
+    return math.log2(density) + world.rates[run.run_id]

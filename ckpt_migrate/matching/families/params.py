@@ -1,0 +1,101 @@
+"""Params: how likely a config is, given what a run logged, and which keys drift between the two."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.families.compare import Comparison
+from ckpt_migrate.matching.model.pair import LARGEST_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckpt_migrate.matching.families.compare import Params, Sign
+    from ckpt_migrate.matching.model.pair import World
+
+FAITHFUL_DIFFERENCE = 3e-4
+"""Chance that a param differs between a config and its own run, for a key that is logged as it is."""
+DRIFTING_KEY = 0.05
+"""Chance that a key is one that frameworks change between config and log (devices, workers, warm-up)."""
+DRIFTING_DIFFERENCE = 0.5
+"""Chance that a drifting key differs."""
+FAITHFUL_PRIOR_PAIRS = 100.0
+"""How many observed pairs the figure FAITHFUL_DIFFERENCE is worth."""
+UNKNOWN_DIFFERENCE = DRIFTING_KEY * DRIFTING_DIFFERENCE + (1 - DRIFTING_KEY) * FAITHFUL_DIFFERENCE
+"""Chance that a key differs of which nothing has been observed."""
+_UNKNOWN_AGREES_LOG2 = math.log2(1 - UNKNOWN_DIFFERENCE)
+LARGEST_FREQUENCY = 0.5
+"""A value that differs is not taken to be commoner than this."""
+
+
+class Differences:
+    """Per key, the chance that it differs in a true pair."""
+
+    def __init__(self, chances: Mapping[str, float]) -> None:
+        self._chances = chances
+        self._agreeing = {key: math.log2(1 - chance) for key, chance in chances.items()}
+        self._whole: dict[Sign, float] = {}
+
+    def log2(self, config: Params, comparison: Comparison) -> float:
+        """Return log2 of the chance that just these keys of a config agree in a true pair, and just those differ."""
+        whole = self._whole.get(config.sign)
+        if whole is None:
+            whole = self._whole[config.sign] = sum(map(self._agree_log2, sorted(config)))
+        for key in comparison.absent:
+            whole -= self._agree_log2(key)
+        for key in comparison.differing:
+            whole += math.log2(self._chances.get(key, UNKNOWN_DIFFERENCE)) - self._agree_log2(key)
+        return whole
+
+    def surprise(self, config: Params, comparison: Comparison) -> float:
+        """Return by how many bits this is less likely in a true pair than that all keys agree."""
+        if not comparison.differing:
+            return 0.0
+        return self.log2(config, Comparison(0, (), comparison.absent)) - self.log2(config, comparison)
+
+    def _agree_log2(self, key: str) -> float:
+        return self._agreeing.get(key, _UNKNOWN_AGREES_LOG2)
+
+
+def param_bits(config: Params, comparison: Comparison, world: World) -> float:
+    """Return log2 of P(config | the run's params) / share of runs that agree with the config throughout."""
+    if not comparison.compared or not len(world.index):
+        return 0.0
+    bits = config_log2(config, comparison, world)
+    common = max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)
+    return max(-LARGEST_BITS, bits - math.log2(common))
+
+
+def most_param_bits(config: Params, world: World) -> float:
+    """Return the most that params can say for any run: that all agree."""
+    return -math.log2(max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)) if config else 0.0
+
+
+def config_log2(config: Params, comparison: Comparison, world: World) -> float:
+    """Return log2 P(config | the run's params): each key agrees, or differs and then has its background frequency."""
+    bits = world.differences.log2(config, comparison)
+    for key in comparison.differing:
+        bits += math.log2(min(world.index.frequency(key, config[key].canonical), LARGEST_FREQUENCY))
+    return bits
+
+
+def key_difference(agreed: int, differed: int) -> tuple[float, bool]:
+    """Return the chance that a key differs in a true pair, and whether it says nothing (it drifts).
+
+    A key is either faithful (differs with chance FAITHFUL_DIFFERENCE) or drifting (with chance one half); the
+    posterior follows from the pairs observed.
+
+    >>> key_difference(20, 0)[1], key_difference(5, 9)[1]
+    (False, True)
+    """
+    drifting = math.log(DRIFTING_KEY) + (agreed + differed) * math.log(DRIFTING_DIFFERENCE)
+    faithful = (
+        math.log(1 - DRIFTING_KEY)
+        + agreed * math.log1p(-FAITHFUL_DIFFERENCE)
+        + differed * math.log(FAITHFUL_DIFFERENCE)
+    )
+    share = 1 / (1 + math.exp(max(-700.0, min(700.0, faithful - drifting))))
+    rate = (differed + FAITHFUL_DIFFERENCE * FAITHFUL_PRIOR_PAIRS) / (agreed + differed + FAITHFUL_PRIOR_PAIRS)
+    chance = share * DRIFTING_DIFFERENCE + (1 - share) * rate
+    return min(chance, DRIFTING_DIFFERENCE), share > DRIFTING_DIFFERENCE

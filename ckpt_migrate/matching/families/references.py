@@ -1,0 +1,199 @@
+"""References: where one side names the other.
+
+A run names a checkpoint directory in its own name, a tag, a param or an artifact path; a directory names a run in a
+pointer file or in its config. Keys that name ANOTHER run's checkpoint (`resume_from`, `phase1_checkpoint_path`) are
+never references. A text that stands in several runs (a config file copied again and again) narrows the choice to them
+and decides no more.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.records import FactKind
+from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.paths import named_paths
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.tracking.records import ArtifactFile, RunStore
+
+ID_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
+_STAMP_AFTER_ID = re.compile(r"_(\d{8}_\d{6})")
+REFERENCE_BITS = 20.0
+"""One side naming the other: by accident about once in a million."""
+PATH_BITS = 12.0
+"""A run naming the end of a directory's path: a folder of that name may have been deleted and made anew."""
+SHARED_OTHER_BITS = -6.0
+"""A run that is not among the several that name a directory."""
+_BEST_CHECKPOINTS = frozenset({"best_model_path", "best_model_checkpoint"})
+_OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
+_OWN_NAME_KEYS = frozenset({"run_id", "dirpath"})
+"""Where a file that torch wrote names the directory that it was written to: the script's own note, and Lightning's."""
+_LONGEST_QUOTE = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One side naming the other.
+
+    Attributes:
+        run_id: The run.
+        place: Where, in words.
+        text: What stands there.
+        bits: What it is worth when it names one run alone.
+    """
+
+    run_id: str
+    place: str
+    text: str
+    bits: float = REFERENCE_BITS
+
+    def words(self) -> str:
+        """Return the reference as a person would say it."""
+        text = self.text if len(self.text) <= _LONGEST_QUOTE else f"{self.text[:_LONGEST_QUOTE]}..."
+        return f"{self.place} says {text!r}"
+
+
+def find_references(
+    checkpoints: Sequence[Checkpoint],
+    evidence: Mapping[str, Evidence],
+    store: RunStore,
+    run_ids: Collection[str],
+    recipe: Recipe,
+) -> dict[str, tuple[Reference, ...]]:
+    """Return the references of each checkpoint, by its path, sorted by run id and place."""
+    found: defaultdict[str, list[Reference]] = defaultdict(list)
+    for path, reference in _named_by_runs(checkpoints, store, recipe):
+        found[path].append(reference)
+    for path, run_id, place, text in named_paths(checkpoints, store, recipe) if recipe.is_link else ():
+        found[path].append(Reference(run_id, place, text, PATH_BITS))
+    other_run = KeyPatterns(recipe.other_run_keys)
+    for checkpoint in checkpoints:
+        for reference in _naming_runs(checkpoint, evidence.get(checkpoint.path), run_ids, other_run):
+            found[checkpoint.path].append(reference)
+    return {
+        path: tuple(sorted(set(references), key=lambda r: (r.run_id, r.place, r.text)))
+        for path, references in found.items()
+    }
+
+
+def reference_bits(references: Sequence[Reference], run_id: str, run_total: int) -> float:
+    """Return the weight of all references of a checkpoint for one run.
+
+    A place that names one run alone speaks with all its bits, for it and against all others. A place that names
+    k runs says no more than that it is one of them: log2(N / k).
+    """
+    bits = 0.0
+    places: defaultdict[tuple[float, str], set[str]] = defaultdict(set)
+    for reference in references:
+        places[reference.bits, reference.place].add(reference.run_id)
+    for (most, _), named in places.items():
+        if len(named) == 1:
+            one = most if run_id in named else -most
+        elif run_id in named:
+            one = max(0.0, min(most, math.log2(run_total / len(named))))
+        else:
+            one = SHARED_OTHER_BITS
+        bits = one if not bits else (min(bits, one) if min(bits, one) < 0 else max(bits, one))
+    return bits
+
+
+def named_runs(references: Sequence[Reference]) -> tuple[str, ...]:
+    """Return the runs, sorted, that are each named by some place that names no other."""
+    places: defaultdict[str, set[str]] = defaultdict(set)
+    for reference in references:
+        places[reference.place].add(reference.run_id)
+    return tuple(sorted({next(iter(named)) for named in places.values() if len(named) == 1}))
+
+
+def artifact_references(checkpoint: Checkpoint, run_id: str, files: Sequence[ArtifactFile]) -> list[Reference]:
+    """Return the references that a run's artifact paths make to a directory, at most one."""
+    for file in files:
+        if names_directory(file.path, checkpoint):
+            return [Reference(run_id, "an artifact's path", file.path)]
+    return []
+
+
+def names_directory(text: str, checkpoint: Checkpoint) -> bool:
+    """Say whether a text names this directory: its id, alone or followed by its own stamp."""
+    name = checkpoint.name
+    if name is None:
+        return False
+    for match in ID_PATTERN.finditer(text):
+        if match[0] == name.uid:
+            stamp = _STAMP_AFTER_ID.match(text, match.end())
+            if stamp is None or stamp[1] == name.stamp:
+                return True
+    return False
+
+
+def written_as(checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Collection[str]) -> str:
+    """Return, in words, where files of a directory say that they were written under another name; empty for nowhere.
+
+    A training script saves the directory's own name with the weights. Where that is another's, directories were
+    swapped or files copied, and nothing that the name tells (its stamp, references to it) is about these weights.
+    """
+    own_uid = "" if checkpoint.name is None else checkpoint.name.uid
+    for fact in () if evidence is None or not ID_PATTERN.fullmatch(own_uid) else evidence.facts:
+        if fact.kind is FactKind.MENTION and fact.key in _OWN_NAME_KEYS and isinstance(fact.value, str):
+            named = ID_PATTERN.findall(fact.value)
+            if named and own_uid not in named and not any(uid in run_ids for uid in named):
+                return Reference("", f"{fact.source} ({fact.key})", fact.value).words()
+    return ""
+
+
+def named_in_config(evidence: Evidence | None, patterns: KeyPatterns) -> tuple[str, ...]:
+    """Return the 32-digit ids that a config names under keys of these patterns."""
+    facts = () if evidence is None else evidence.facts
+    return tuple(
+        uid
+        for fact in facts
+        if fact.kind is FactKind.PARAM and isinstance(fact.value, str) and patterns.matches(fact.key)
+        for uid in ID_PATTERN.findall(fact.value)
+    )
+
+
+def _named_by_runs(checkpoints: Sequence[Checkpoint], store: RunStore, recipe: Recipe) -> list[tuple[str, Reference]]:
+    by_uid: defaultdict[str, list[Checkpoint]] = defaultdict(list)
+    for checkpoint in checkpoints:
+        if checkpoint.name is not None:
+            by_uid[checkpoint.name.uid].append(checkpoint)
+    other_run = KeyPatterns(recipe.other_run_keys)
+    own = {"tag": KeyPatterns(recipe.reference_tags), "param": KeyPatterns(recipe.reference_params)}
+    found = []
+    for mention in store.mentions(ID_PATTERN):
+        kind, _, key = mention.place.partition(" ")
+        if kind in own and (other_run.matches(key) or not own[kind].matches(key)):
+            continue
+        reference = Reference(mention.run_id, f"the run's {mention.place.replace('run name', 'name')}", mention.text)
+        for uid in set(ID_PATTERN.findall(mention.text)) & by_uid.keys():
+            found += [(c.path, reference) for c in by_uid[uid] if names_directory(mention.text, c)]
+    return found
+
+
+def _naming_runs(
+    checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Collection[str], other_run: KeyPatterns
+) -> list[Reference]:
+    found = []
+    for fact in () if evidence is None else evidence.facts:
+        if not isinstance(fact.value, str) or other_run.matches(fact.key):
+            continue
+        last = fact.key.replace(".", "/").rsplit("/", maxsplit=1)[-1].lower()
+        is_own = fact.kind is FactKind.MENTION and last not in _BEST_CHECKPOINTS
+        if is_own or (fact.kind is FactKind.PARAM and last in _OWN_RUN_KEYS):
+            own_uid = "" if checkpoint.name is None else checkpoint.name.uid
+            found += [
+                Reference(uid, f"{fact.source} in the directory ({fact.key})", fact.value)
+                for uid in set(ID_PATTERN.findall(fact.value))
+                if uid in run_ids and uid != own_uid
+            ]
+    return found

@@ -1,0 +1,154 @@
+"""Stamps: a directory's local stamp against a run's start, or against the stamp in its name."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeGuard
+
+from ckpt_migrate.matching.clock.lags import lag_tail
+from ckpt_migrate.naming import parse_stamp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from ckpt_migrate.matching.clock.fit import Reading
+    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.tracking.records import Run
+
+NAME_STAMP_SHARES: Mapping[int, float] = MappingProxyType({0: 0.85, 1: 0.07, -1: 0.07})
+"""Share of directories' stamps that lie so many seconds after the stamp in their run's name, before any is seen.
+Further ones say nothing."""
+NAME_STAMP_WORTH = 4.0
+"""How many observed pairs these shares are worth."""
+FURTHER_CHECKPOINT = 0.03
+"""rho: factor for each further checkpoint on a run; resumed runs are legal but rare."""
+MOST_FURTHER, FURTHER_WORTH = 0.5, 20.0
+"""Bound on what is learned of that factor, and how many directories its prior is worth."""
+SHORTEST_RESUMED_S = 3600.0
+"""Runs shorter than this are the more rarely taken up again, the shorter they are."""
+ANY_LAG_SHARE = 0.01
+"""Share of directories whose stamp has nothing to do with the run's start (a clock that was reset)."""
+FIRST_YEAR, LAST_YEAR = 1990, 2200
+"""Stamps of other years were written by no clock that a training ran by; nor can they be computed with."""
+_STAMP = re.compile(r"(?<!\d)\d{8}_\d{6}(?!\d)")
+
+
+@lru_cache(maxsize=1 << 16)
+def name_stamp(run_name: str) -> datetime | None:
+    """Return the first stamp in a run's name as naive local time.
+
+    >>> name_stamp("phase2_20260201_041227")
+    datetime.datetime(2026, 2, 1, 4, 12, 27)
+    """
+    match = _STAMP.search(run_name)
+    found = None if match is None else parse_stamp(match[0])
+    return found if found is not None and is_plausible(found) else None
+
+
+def is_plausible(local: datetime | None) -> TypeGuard[datetime]:
+    """Say whether a stamp is of a year in which trainings may have run."""
+    return local is not None and FIRST_YEAR <= local.year <= LAST_YEAR
+
+
+def name_difference(seen: Seen, run: Run) -> float | None:
+    """Return the directory's stamp minus a stamp in the run's name, seconds; None when the name has none.
+
+    Both were written by the same local clock, so no time zone is needed.
+    """
+    stamp = name_stamp(run.name)
+    return None if stamp is None or seen.local is None else (seen.local - stamp).total_seconds()
+
+
+def learn_name_shares(differences: Iterable[float]) -> dict[int, float]:
+    """Return the shares of differences between stamps and those in run names, from plain pairs.
+
+    Args:
+        differences: Of plain pairs whose run's name has a stamp, seconds.
+    """
+    seen = Counter(round(each) for each in differences)
+    total = sum(seen.values()) + NAME_STAMP_WORTH
+    return {each: (seen[each] + share * NAME_STAMP_WORTH) / total for each, share in NAME_STAMP_SHARES.items()}
+
+
+def best_reading(seen: Seen, run: Run) -> Reading | None:
+    """Return the likeliest reading of a stamp, given a run's start; None when there is none."""
+    if run.start_utc_ms is None or not seen.readings:
+        return None
+    start_s = run.start_utc_ms / 1000
+    return max(seen.readings, key=lambda one: (one.share * one.density(start_s), -abs(one.lag_to(start_s))))
+
+
+def is_at_start(seen: Seen, run: Run) -> bool:
+    """Say whether a stamp lies where the start of the run makes a directory."""
+    difference = name_difference(seen, run)
+    if difference is not None and abs(difference) <= 1:
+        return True
+    reading = best_reading(seen, run)
+    return reading is not None and abs(reading.lag_to((run.start_utc_ms or 0) / 1000)) <= 10 * reading.scale_s + 1
+
+
+def late_share(seen: Seen, run: Run) -> float:
+    """Return the share of directories that are stamped so far off their run's start, or farther."""
+    start_s = (run.start_utc_ms or 0) / 1000
+    return max((lag_tail(one.lag_to(start_s), one.lag_s, one.scale_s) for one in seen.readings), default=1.0)
+
+
+def is_inside(seen: Seen, run: Run) -> bool:
+    """Say whether a stamp lies within a run, after its start."""
+    if run.start_utc_ms is None or run.end_utc_ms is None:
+        return False
+    return any(run.start_utc_ms <= 1000 * one.instant_s <= run.end_utc_ms for one in seen.readings)
+
+
+def start_density(seen: Seen, start_s: float) -> float:
+    """Return the density (per second) of a directory's stamp, made at the start of a run; 0 while undecided."""
+    return sum(one.share * one.density(start_s) for one in seen.readings)
+
+
+def is_first(seen: Seen, run: Run) -> bool:
+    """Say whether a directory, if it is a run's, is its first: not one made when the run was taken up again."""
+    if run.start_utc_ms is None or not seen.readings or not is_inside(seen, run):
+        return True
+    difference = name_difference(seen, run)
+    if difference is not None and abs(difference) <= 1:
+        return True
+    return start_density(seen, run.start_utc_ms / 1000) > further_density(run, FURTHER_CHECKPOINT)
+
+
+def learn_further(further: int, first: int) -> float:
+    """Return the factor for further checkpoints, from how many directories were seen to be further ones, and first."""
+    return min((further + FURTHER_CHECKPOINT * FURTHER_WORTH) / (first + FURTHER_WORTH), MOST_FURTHER)
+
+
+def further_density(run: Run, further: float) -> float:
+    """Return the density (per second) of stamps of directories made when a run was taken up again."""
+    duration_s = ((run.end_utc_ms or 0) - (run.start_utc_ms or 0)) / 1000
+    return further / max(duration_s, SHORTEST_RESUMED_S)
+
+
+def stamp_density(seen: Seen, run: Run, world: World) -> float:
+    """Return the density (per second) of a directory's stamp, given its run; 0 when nothing is known.
+
+    Where run names have stamps, the name's stamp says more than the start. A resumed run has directories whose
+    stamps lie anywhere within it.
+    """
+    difference = name_difference(seen, run)
+    if difference is not None and abs(difference) <= 1:
+        return world.name_shares[round(difference)]
+    if run.start_utc_ms is None or not seen.readings:
+        return 0.0
+    density = start_density(seen, run.start_utc_ms / 1000)
+    return density + further_density(run, world.further) if is_inside(seen, run) else density
+
+
+def time_bits(seen: Seen, run: Run, world: World) -> float:
+    """Return log2 of f(stamp) * N / r: f the stamp's density, r the local rate of starts among N runs."""
+    density = stamp_density(seen, run, world)
+    if run.start_utc_ms is None or (not density and not seen.readings):
+        return 0.0
+    return math.log2(max(density, ANY_LAG_SHARE / world.span_s)) + world.rates[run.run_id]

@@ -1,0 +1,173 @@
+"""The model's records: what is known of a checkpoint, what all pairs share, and the match weight of one pair.
+
+Fellegi-Sunter record linkage (Fellegi and Sunter 1969), written generatively. For checkpoint i and run j the match
+weight is log2 of P(what was seen | j made i) / P(what was seen | i's run is not in the store), a sum of a prior and
+one term for each family of evidence. Three answers compete with run j: another run, no run at all (an orphan), and a
+GHOST, a run that is gone from the store while a near twin of it, j, is still there.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.families.compare import Comparison
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from ckpt_migrate.matching.clock.fit import FittedClock, Reading
+    from ckpt_migrate.matching.families.background import ParamIndex
+    from ckpt_migrate.matching.families.compare import Params
+    from ckpt_migrate.matching.families.mtimes import Ends
+    from ckpt_migrate.matching.families.params import Differences
+    from ckpt_migrate.matching.families.references import Reference
+    from ckpt_migrate.matching.model.strata import Strata, Stratum
+    from ckpt_migrate.matching.model.twins import Twins
+
+LARGEST_BITS = 60.0
+"""No sum of evidence counts for more, either way."""
+NOTHING = Comparison()
+"""No params on either side."""
+FAMILIES = ("reference", "content", "time", "mtime", "params", "metrics", "resume")
+"""Families of evidence, in the order in which equal weights are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedMetric:
+    """A metric in a file's name: `text` as written, so that its digits say the rounding; the name's epoch, if any."""
+
+    key: str
+    text: str
+    epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of one checkpoint, ready for comparison.
+
+    Attributes:
+        path: Its path.
+        local: The stamp as naive local time; None where the name has none.
+        clock: The clock that wrote it.
+        readings: What the stamp may mean; empty while the clock is undecided.
+        newest_s: UTC seconds of its newest own file; None when times cannot be trusted.
+        oldest_s: UTC seconds of its oldest own file; None where newest_s is.
+        older_s: When its newest own file was written, if that is before the stamp; newest_s is None then.
+        is_complete: Whether it has a config file, which is written at the end only.
+        config: Its params.
+        metrics: What its file names tell of metrics.
+        last_step: The highest training step that its files tell; None for none.
+        references: Where one side names the other.
+        other_name: Where its files say that they were written under another name, in words; empty for nowhere.
+        resumed_from: Ids of directories or runs that its config says it was resumed from.
+    """
+
+    path: str
+    local: datetime | None
+    clock: FittedClock
+    readings: tuple[Reading, ...]
+    newest_s: float | None
+    oldest_s: float | None
+    older_s: float | None
+    is_complete: bool
+    config: Params
+    metrics: tuple[NamedMetric, ...]
+    last_step: int | None
+    references: tuple[Reference, ...]
+    resumed_from: tuple[str, ...] = ()
+    other_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all pairs share; times in UTC seconds since 1970.
+
+    Attributes:
+        starts_s: Starts of all runs, ascending; never empty.
+        ends_s: Ends of all runs that have ended, ascending.
+        run_total: How many runs there are.
+        index: Counts of param values.
+        params: Params of each run, by run id.
+        twins: How often runs have near twins, within windows of several widths.
+        strata: How often runs of each kind have a directory.
+        priors: log2 odds, before any evidence, that just one run of a kind made a checkpoint; by kind.
+        ends: When the newest files are written.
+        rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
+        differences: Per key, the chance that it differs in a true pair.
+        name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
+        further: Directories made when a run was taken up again, per run.
+    """
+
+    starts_s: Sequence[float]
+    ends_s: Sequence[float]
+    run_total: int
+    index: ParamIndex
+    params: Mapping[str, Params]
+    twins: tuple[Twins, ...]
+    strata: Strata
+    priors: Mapping[Stratum, float]
+    ends: Ends
+    rates: Mapping[str, float]
+    differences: Differences
+    name_shares: Mapping[int, float]
+    further: float
+
+    @property
+    def span_s(self) -> float:
+        """Time from the first start to the last, at least a day, seconds."""
+        return max(self.starts_s[-1] - self.starts_s[0], 86400.0)
+
+
+@dataclass(slots=True)
+class Score:
+    """Match weight of one pair in bits, by family.
+
+    Attributes:
+        run_id: The run.
+        prior: log2 odds before any evidence; the attributes that follow are the families' bits.
+        other_metric: How much likelier the metrics of file names are from a sibling with other values than from
+            this run.
+        comparison: Params that agree and that differ.
+        words: What was seen, for families that need it said.
+    """
+
+    run_id: str
+    prior: float = 0.0
+    reference: float = 0.0
+    content: float = 0.0
+    time: float = 0.0
+    mtime: float = 0.0
+    params: float = 0.0
+    metrics: float = 0.0
+    resume: float = 0.0
+    other_metric: float = 1.0
+    comparison: Comparison = NOTHING
+    words: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def bits(self) -> float:
+        """The total weight, bounded so that no sum of evidence becomes a certainty."""
+        total = self.prior + self.reference + self.content + self.time + self.mtime
+        return max(-LARGEST_BITS, min(LARGEST_BITS, total + self.params + self.metrics + self.resume))
+
+    @property
+    def odds(self) -> float:
+        """Odds of this run against its not being in the store."""
+        return exp2(self.bits)
+
+    def favouring(self, least_bits: float, families: Iterable[str] = FAMILIES) -> tuple[str, ...]:
+        """Return which of these families speak for this run by at least so many bits."""
+        return tuple(family for family in families if self.share(family) >= least_bits)
+
+    def share(self, family: str) -> float:
+        """Return one family's bits."""
+        bits: float = getattr(self, family)
+        return bits
+
+
+def exp2(bits: float) -> float:
+    """Return two to the power of so many bits."""
+    return math.exp(bits * math.log(2))

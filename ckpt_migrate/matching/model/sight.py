@@ -1,0 +1,111 @@
+"""Sight: what is known of each checkpoint, gathered from its name, its files and what readers found in them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.evidence.records import Evidence, FactKind
+from ckpt_migrate.matching.families.compare import comparable
+from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.mtimes import own_times_s
+from ckpt_migrate.matching.families.references import named_in_config, written_as
+from ckpt_migrate.matching.families.stamps import is_plausible
+from ckpt_migrate.matching.model.pair import NamedMetric, Seen
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from ckpt_migrate.evidence.records import Fact
+    from ckpt_migrate.matching.clock.fit import FittedClock
+    from ckpt_migrate.matching.families.references import Reference
+    from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
+
+WRITTEN_BEFORE_S = 60.0
+"""Files older than the directory's stamp by more than this were put there from elsewhere."""
+_RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"))
+_FEW_METRICS = frozenset({"file name", "torch"})
+"""Readers whose metrics are few and were each chosen by the training script."""
+_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
+
+
+def ignored_keys(recipe: Recipe) -> KeyPatterns:
+    """Return the keys whose values say nothing about identity."""
+    return KeyPatterns((*recipe.ignored_params, *recipe.other_run_keys))
+
+
+def see(
+    checkpoints: Sequence[Checkpoint],
+    evidence: Mapping[str, Evidence],
+    references: Mapping[str, tuple[Reference, ...]],
+    *,
+    clocks: Mapping[str, FittedClock],
+    newest_s: Mapping[str, float],
+    run_ids: Collection[str],
+    recipe: Recipe,
+) -> dict[str, Seen]:
+    """Return what is known of each checkpoint of a known name form, by path.
+
+    Args:
+        checkpoints: The directories.
+        evidence: What readers found, by path.
+        references: Where one side names the other, by path.
+        clocks: By folder.
+        newest_s: When the newest own files were written, UTC seconds, by path.
+        run_ids: All runs.
+        recipe: Which keys are ignored, which files are configs.
+    """
+    ignored = ignored_keys(recipe)
+    seen = {}
+    for checkpoint in checkpoints:
+        if checkpoint.name is None:
+            continue
+        found = evidence.get(checkpoint.path, Evidence())
+        clock = clocks[checkpoint.collection]
+        local = checkpoint.name.local_time
+        readings = clock.readings(local) if is_plausible(local) else ()
+        written = newest_s.get(checkpoint.path)
+        first_s = min((one.instant_s for one in readings), default=None)
+        is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
+        steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
+        seen[checkpoint.path] = Seen(
+            path=checkpoint.path,
+            local=local,
+            clock=clock,
+            readings=readings,
+            newest_s=None if is_older else written,
+            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)),
+            older_s=written if is_older else None,
+            is_complete=any(file.path in recipe.configs for file in checkpoint.files),
+            config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
+            metrics=_named_metrics(found.facts),
+            last_step=max((step for step in steps if isinstance(step, int)), default=None),
+            references=references.get(checkpoint.path, ()),
+            other_name=written_as(checkpoint, found, run_ids),
+            resumed_from=named_in_config(found, _RESUME_KEYS),
+        )
+    return seen
+
+
+def _named_metrics(facts: Sequence[Fact]) -> tuple[NamedMetric, ...]:
+    """Return the metrics that a directory tells, sorted, each with the epoch that the same file tells.
+
+    Of the many that a log or a table has of one moment only the one with the most digits counts: they rise and fall
+    together, and to weigh each would be to count one thing many times.
+    """
+    epochs = {
+        (fact.source, fact.reader): fact.value
+        for fact in facts
+        if fact.kind is FactKind.COUNT and fact.key == "epoch" and isinstance(fact.value, int)
+    }
+    told = [
+        (fact, fact.value)
+        for fact in facts
+        if fact.kind is FactKind.METRIC and isinstance(fact.value, str) and _NUMBER.fullmatch(fact.value)
+    ]
+    alone = [one for one in told if one[0].reader in _FEW_METRICS]
+    most_digits = sorted((one for one in told if one[0].reader not in _FEW_METRICS), key=lambda one: len(one[1]))
+    kept = [*alone, *{(one[0].source, one[0].reader): one for one in most_digits}.values()]
+    found = {NamedMetric(fact.key, text, epochs.get((fact.source, fact.reader))) for fact, text in kept}
+    return tuple(sorted(found, key=lambda one: (one.key, one.text, -1 if one.epoch is None else one.epoch)))

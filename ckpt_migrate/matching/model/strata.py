@@ -1,0 +1,172 @@
+"""Strata: kinds of runs, and how often a run of each kind has a checkpoint directory here.
+
+Another project's runs have none; neither have the parents of a sweep, nor the first phase of a pipeline, whose
+config, start and losses may be those of a second phase that is gone. What a kind of run does is counted, by the
+probability with which directories fall to its runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.model.sharing import share_out
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from ckpt_migrate.tracking.records import Run, RunDetails
+
+PARENT_TAG = "mlflow.parentRunId"
+PARENT = "parent"
+PRIOR_IN_STORE, PRIOR_DIRECTORIES = 0.3, 5.0
+"""Chance that a directory's run is in the store at all, and how many directories that figure is worth; 86 of 292
+clear-cut real folders had one."""
+LEAST_IN_STORE, MOST_IN_STORE = 0.1, 0.9
+"""Bounds on that chance, whatever has been counted."""
+OTHER_EXPERIMENT_FACTOR = 1 / 16
+"""How much rarer directories are among runs of experiments that the recipe does not name, if the store has one that
+it names."""
+PARENT_FACTOR = 1 / 32
+"""How much rarer directories are among runs that hold others: they launch trainings, and train nothing themselves."""
+PRIOR_MADE, PRIOR_TOTAL = 1.0, 2.0
+"""What is taken for known of all runs together: one of two has a directory."""
+STRATUM_WORTH = 1.0
+"""How many runs the rate of all runs is worth in the rate of a kind."""
+SMALLEST_SHARE = 0.005
+"""Floor on the share of runs without a directory: a small project proves no smaller one."""
+
+Stratum = tuple[str, str, bool]
+"""Experiment id; `parent`, `child` or `single`; and whether others of the experiment were launched with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """How often runs of each kind have a directory.
+
+    Attributes:
+        kinds: The stratum of each run, by run id.
+        totals: How many runs there are of each kind.
+        made: How many of them have a directory, by probability.
+        expected: Experiment ids that the recipe names; empty when the store has none of them.
+        in_store: Chance that a directory's run is in the store at all.
+    """
+
+    kinds: Mapping[str, Stratum]
+    totals: Mapping[Stratum, int]
+    made: Mapping[Stratum, float]
+    expected: frozenset[str]
+    in_store: float = PRIOR_IN_STORE
+
+    @property
+    def store_odds(self) -> float:
+        """Odds that a directory's run is in the store, before any evidence of its own."""
+        return self.in_store / (1 - self.in_store)
+
+    def rate(self, run_id: str, own: float = 0.0) -> float:
+        """Return the chance that a run has a directory, learned from the others of its kind.
+
+        Args:
+            run_id: The run.
+            own: What this run itself has contributed to the count, 0 to 1; it is left out.
+        """
+        return self._kind_rate(self.kinds[run_id], own)
+
+    def unmade_odds(self, run_id: str, own: float) -> float:
+        """Return the odds that a run that was launched with others has no directory of its own here.
+
+        Arguments as for `rate`.
+        """
+        experiment, role, is_crowded = self.kinds[run_id]
+        rate = self.rate(run_id, own) if is_crowded else self._kind_rate((experiment, role, True), 0.0)
+        rate = min(rate, 1 - SMALLEST_SHARE)
+        return (1 - rate) / rate
+
+    def priors(self) -> dict[Stratum, float]:
+        """Return, by kind, log2 odds, before any evidence, that just this run made a checkpoint."""
+        rates = {kind: self._kind_rate(kind) for kind in self.totals}
+        total = sum(rates[kind] * count for kind, count in self.totals.items())
+        return {kind: math.log2(self.store_odds * rate / total) for kind, rate in rates.items()}
+
+    def _kind_rate(self, kind: Stratum, own: float = 0.0) -> float:
+        """Return the share of runs of a kind that have a directory, drawn towards that of the whole experiment."""
+        broader = [each for each in self.totals if each[:2] == kind[:2]]
+        made = sum(self.made.get(each, 0.0) for each in broader)
+        total = sum(self.totals[each] for each in broader)
+        without = 1 if own and self.made else 0
+        outer = (max(made - own, 0.0) + STRATUM_WORTH * self._base(kind)) / (total - without + STRATUM_WORTH)
+        if kind not in self.totals:
+            return outer
+        inner = max(self.made.get(kind, 0.0) - own, 0.0)
+        return (inner + STRATUM_WORTH * outer) / (self.totals[kind] - without + STRATUM_WORTH)
+
+    def _base(self, kind: Stratum) -> float:
+        """Return the rate of all runs of expected experiments, or less for another experiment."""
+        made, total = PRIOR_MADE, PRIOR_TOTAL
+        for each, count in self.totals.items():
+            if not self.expected or each[0] in self.expected:
+                made += self.made.get(each, 0.0)
+                total += count
+        base = min(made / total, 1.0) * (PARENT_FACTOR if kind[1] == PARENT else 1.0)
+        return base if not self.expected or kind[0] in self.expected else base * OTHER_EXPERIMENT_FACTOR
+
+
+def draw_strata(
+    runs: Iterable[Run], details: Mapping[str, RunDetails], experiments: Collection[str], window_s: float
+) -> Strata:
+    """Return the strata of a store of which nothing has been counted yet.
+
+    Args:
+        runs: All runs.
+        details: Their tags, by run id.
+        experiments: Names of the experiments that the recipe expects.
+        window_s: Half-width of the window in which runs are launched together, seconds.
+    """
+    runs = list(runs)
+    above = {run_id: found.tags.get(PARENT_TAG, "") for run_id, found in details.items()}
+    parents = set(above.values())
+    crowded = _crowded(runs, window_s)
+    kinds: dict[str, Stratum] = {}
+    for run in runs:
+        role = PARENT if run.run_id in parents else "child" if above.get(run.run_id) else "single"
+        kinds[run.run_id] = (run.experiment_id, role, run.run_id in crowded)
+    expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
+    return Strata(kinds, Counter(kinds.values()), {}, expected)
+
+
+def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
+    """Return the runs that have another of their experiment within the window."""
+    timed: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
+    for run in runs:
+        if run.start_utc_ms is not None:
+            timed[run.experiment_id].append((run.start_utc_ms / 1000, run.run_id))
+    crowded: set[str] = set()
+    for found in timed.values():
+        found.sort()
+        for (start_s, run_id), (next_s, next_id) in pairwise(found):
+            if next_s - start_s <= window_s:
+                crowded |= {run_id, next_id}
+    return crowded
+
+
+def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
+    """Return the strata with the directories counted.
+
+    Args:
+        strata: The kinds of runs.
+        odds: Per directory, the odds of each run that may have made it, against none.
+    """
+    loads: defaultdict[str, float] = defaultdict(float)
+    for shares in share_out(odds):
+        for run_id, share in shares.items():
+            loads[run_id] += share
+    made: defaultdict[Stratum, float] = defaultdict(float)
+    for run_id in sorted(loads):
+        made[strata.kinds[run_id]] += min(loads[run_id], 1.0)
+    found = sum(min(load, 1.0) for load in loads.values())
+    share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
+    in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
+    return Strata(strata.kinds, strata.totals, dict(made), strata.expected, in_store)

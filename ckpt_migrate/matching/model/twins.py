@@ -1,0 +1,218 @@
+"""Twins: how often a run has another beside it that would explain a directory as well, and may be gone.
+
+Counted are runs that are still there: how many are launched together, and how often two that were look alike. What
+follows for runs that are gone is in `ghosts`.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ckpt_migrate.matching.clock.fit import FittedClock
+    from ckpt_migrate.matching.model.strata import Strata
+    from ckpt_migrate.tracking.records import Run
+
+WINDOW_SCALES = 6.0
+"""Siblings are counted within so many widths of the lag's distribution: further ones cannot be mistaken."""
+SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 5.0, 120.0
+NEAR_WINDOW_S = 300.0
+"""Neighbours are counted, too, within this time: what crashed is started again, with the same config and seeds."""
+PARTNER_STEPS = (1, 2, 4, 7, 11)
+"""A run is compared with the siblings so many starts before and after it: near ones and far ones of a sweep."""
+MOST_LOCAL, MOST_PAIRS = 64, 256
+"""Pairs looked at in one launch, and in one experiment: enough for a rate, bounded in a burst of launches."""
+PRIOR_SIBLINGS, PRIOR_NEIGHBOURS, PRIOR_RUNS = 0.1, 0.7, 2.5
+"""Among public projects 4 % of the runs, on the mean, have another started within a second, and 27 % within a minute;
+in most of them none has. So many siblings, and neighbours, of so many runs are taken for known."""
+PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
+"""Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
+GLOBAL_WORTH = 4.0
+"""How many pairs of its own launch the rate of the whole experiment is worth."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two runs launched together, the second seen from the first.
+
+    Attributes:
+        apart_s: Start of the second minus start of the first, seconds.
+        ends_apart_s: End of the second minus end of the first, seconds; None when an end is not recorded.
+        differing: Keys of configs in which they differ.
+        is_same_metric: Whether their last values of the metrics in question are equal; None when not known.
+        weight: Chance that the second has a directory here.
+    """
+
+    apart_s: float
+    ends_apart_s: float | None
+    differing: frozenset[str]
+    is_same_metric: bool | None
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Pairs with the sum of their weights."""
+
+    pairs: tuple[Pair, ...]
+    weight: float
+
+    @staticmethod
+    def of(pairs: Sequence[Pair]) -> Pairs:
+        """Return these pairs with the sum of their weights."""
+        return Pairs(tuple(pairs), sum(pair.weight for pair in pairs))
+
+
+NO_PAIRS = Pairs((), 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Twins:
+    """What is known of siblings.
+
+    Attributes:
+        window_s: Half-width of the window of a launch, seconds.
+        prior: How many siblings PRIOR_RUNS runs are taken to have, before any is seen.
+        pairs: Pairs by the experiment of the first, a sample.
+        local: Pairs by launch, a sample.
+        launches: The launch of each run, by run id.
+        siblings: How many runs that may have a directory were launched with each run.
+        lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
+    """
+
+    window_s: float
+    prior: float
+    pairs: Mapping[str, Pairs]
+    local: Mapping[int, Pairs]
+    launches: Mapping[str, int]
+    siblings: Mapping[str, float]
+    lone: Mapping[str, float]
+    _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def alike(self, place: str | int, keys: frozenset[str], allowed: frozenset[str]) -> Pairs:
+        """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
+        known = self._alike.get((place, keys, allowed))
+        if known is None:
+            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)
+            known = Pairs.of([pair for pair in found.pairs if not ((pair.differing & keys) - allowed)])
+            self._alike[place, keys, allowed] = known
+        return known
+
+    def alike_share(self, experiment_id: str, keys: frozenset[str], allowed: frozenset[str]) -> float:
+        """Return the share of pairs that differ in none of these keys but the allowed; 1 without keys."""
+        everywhere = self.pairs.get(experiment_id, NO_PAIRS)
+        alike = self.alike(experiment_id, keys, allowed)
+        return (alike.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS) if keys else 1.0
+
+
+def launch_window(clocks: Iterable[FittedClock]) -> float:
+    """Return the half-width of the window within which runs may be mistaken for each other by start, seconds."""
+    widest = max((phase.scale_s for clock in clocks for phase in clock.phases), default=0.0)
+    return min(max(SHORTEST_WINDOW_S, WINDOW_SCALES * widest), LONGEST_WINDOW_S)
+
+
+def count_twins(
+    runs: Iterable[Run],
+    signs: Mapping[str, frozenset[tuple[str, str]]],
+    values: Mapping[str, tuple[float, ...]],
+    strata: Strata,
+    *,
+    window_s: float,
+    prior: float,
+) -> Twins:
+    """Look at runs launched together.
+
+    Args:
+        runs: All runs.
+        signs: Keys of configs with the values that each run logged, by run id; empty where it logged none.
+        values: Last values of the metrics in question, rounded as in file names, by run id.
+        strata: How often each kind of run has a directory.
+        window_s: Half-width of the window of a launch, seconds.
+        prior: As in `Twins`.
+    """
+    timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
+    starts = [start for start, _, _ in timed]
+    highest = max((strata.rate(run_id) for _, run_id, _ in timed), default=1.0)
+    weights = [strata.rate(run_id) / highest for _, run_id, _ in timed]
+    sums = [0.0]
+    for weight in weights:
+        sums.append(sums[-1] + weight)
+    launches: dict[str, int] = {}
+    siblings: dict[str, float] = {}
+    pairs: defaultdict[str, list[Pair]] = defaultdict(list)
+    local: defaultdict[int, list[Pair]] = defaultdict(list)
+    launch = 0
+    for i, (start, run_id, run) in enumerate(timed):
+        if i and start - starts[i - 1] > window_s:
+            launch += 1
+        launches[run_id] = launch
+        low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
+        siblings[run_id] = sums[high] - sums[low] - weights[i]
+        for k in (i + sign * step for step in PARTNER_STEPS for sign in (-1, 1)):
+            if low <= k < high and bool(signs[run_id]) == bool(signs[timed[k][1]]):
+                pair = _pair(run, timed[k][2], signs, values, weights[k])
+                pairs[run.experiment_id].append(pair)
+                local[launch].append(pair)
+    return Twins(
+        window_s,
+        prior,
+        {experiment: _evenly(found, MOST_PAIRS) for experiment, found in pairs.items()},
+        {number: _evenly(found, MOST_LOCAL) for number, found in local.items()},
+        launches,
+        siblings,
+        {},
+    )
+
+
+def _pair(
+    first: Run,
+    second: Run,
+    signs: Mapping[str, frozenset[tuple[str, str]]],
+    values: Mapping[str, tuple[float, ...]],
+    weight: float,
+) -> Pair:
+    ends = None
+    if first.end_utc_ms is not None and second.end_utc_ms is not None:
+        ends = (second.end_utc_ms - first.end_utc_ms) / 1000
+    one, other = values.get(first.run_id, ()), values.get(second.run_id, ())
+    return Pair(
+        ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
+        ends,
+        frozenset(key for key, _ in signs[first.run_id] ^ signs[second.run_id]),
+        one == other if one and other else None,
+        weight,
+    )
+
+
+def _evenly(pairs: Sequence[Pair], most: int) -> Pairs:
+    count = min(len(pairs), most)
+    return Pairs.of([pairs[i * len(pairs) // count] for i in range(count)])
+
+
+def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float) -> dict[str, float]:
+    """Return, by experiment, how many siblings, all gone, a run that stands alone is expected to have had.
+
+    A visible group of m is what is left of about n = m / (1 - g) when a share g is gone. For each such group there
+    are P(1 left of n) / P(2 or more left of n) groups of which one run is left; it has lost n - 1 siblings.
+    """
+    lost: defaultdict[str, float] = defaultdict(float)
+    alone: defaultdict[str, int] = defaultdict(int)
+    for run in runs:
+        visible = 1 + twins.siblings.get(run.run_id, 0.0)
+        if visible < 1 + PRIOR_ALIKE:
+            alone[run.experiment_id] += 1
+            continue
+        size = max(2, round(visible / (1 - gone_share)))
+        one_left = size * (1 - gone_share) * gone_share ** (size - 1)
+        more_left = max(1 - one_left - gone_share**size, 1e-9)
+        lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
+    gone_odds = gone_share / (1 - gone_share)
+    experiments = alone.keys() | lost.keys()
+    return {each: (lost[each] + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS) for each in sorted(experiments)}

@@ -1,0 +1,72 @@
+"""Weighing: the match weight of one pair, by every family that needs no second look."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ckpt_migrate.matching.families.compare import compare
+from ckpt_migrate.matching.families.mtimes import end_bits
+from ckpt_migrate.matching.families.params import most_param_bits, param_bits
+from ckpt_migrate.matching.families.references import reference_bits
+from ckpt_migrate.matching.families.stamps import time_bits
+from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.tracking.records import Run
+
+
+SKIPPED_BITS = 30.0
+"""A run this far behind the best, with references and without, is no candidate: no metric can help it."""
+
+
+def weigh(seen: Seen, run: Run, world: World) -> Score:
+    """Weigh one pair by everything but params, metrics, content and resumes."""
+    return Score(
+        run_id=run.run_id,
+        prior=world.priors[world.strata.kinds[run.run_id]],
+        reference=reference_bits(seen.references, run.run_id, world.run_total),
+        time=time_bits(seen, run, world),
+        mtime=end_bits(seen, run, world),
+    )
+
+
+def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
+    """Weigh all candidates of a checkpoint that can be its run, best first, params included."""
+    scores = [weigh(seen, runs[run_id], world) for run_id in candidates]
+    scores.sort(key=lambda one: (one.reference - one.bits, one.run_id))
+    most = most_param_bits(seen.config, world)
+    best = -LARGEST_BITS
+    out = []
+    for one in scores:
+        plain = one.bits - one.reference
+        if plain + most < best - SKIPPED_BITS and one.reference <= 0:
+            continue
+        one.comparison = compare(seen.config, world.params[one.run_id])
+        one.params = param_bits(seen.config, one.comparison, world)
+        best = max(best, plain + one.params)
+        out.append(one)
+    least = max((one.bits for one in out), default=0.0) - SKIPPED_BITS
+    out = [one for one in out if one.bits >= least or one.bits - one.reference >= best - SKIPPED_BITS]
+    return tuple(sorted(out, key=lambda one: (-one.bits, one.run_id)))
+
+
+def weigh_again(scores: Iterable[Score], seen: Seen, runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
+    """Weigh the candidates of a checkpoint again with what has been learned, best first.
+
+    Args:
+        scores: Their weights so far; left as they are.
+        seen: The checkpoint; keys that drift may have been taken from its config.
+        runs: All runs by id.
+        world: The shared facts.
+    """
+    out = []
+    for one in scores:
+        again = weigh(seen, runs[one.run_id], world)
+        known = one.comparison.compared + len(one.comparison.absent) == len(seen.config)
+        again.comparison = one.comparison if known else compare(seen.config, world.params[one.run_id])
+        again.params = param_bits(seen.config, again.comparison, world)
+        out.append(again)
+    return tuple(sorted(out, key=lambda one: (-one.bits, one.run_id)))
