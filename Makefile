@@ -80,6 +80,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_plan.py
 	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_apply.py
+	$(BIN)/python -m benchmarks.bench_references
 
 # Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th); prints what was lost.
 # Needs strace; power cuts need root, mkfs.ext4 and loop devices, and are skipped without them.

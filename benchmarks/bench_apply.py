@@ -72,7 +72,7 @@ def make_tree(base: str, count: int) -> Plan:
         old, run = (
             hashlib.md5(f"{kind}{number}".encode(), usedforsecurity=False).hexdigest() for kind in ("old", "run")
         )
-        stamp = "20260201_000000"
+        stamp = f"202602{number % 28 + 1:02d}_{number % 24:02d}{number % 60:02d}00"
         source = os.path.join(root, f"{old}_{stamp}")
         os.makedirs(os.path.join(source, "lightning_checkpoints"))
         for name in ("config.json", "model.pt", "lightning_checkpoints/last.ckpt"):

@@ -25,7 +25,7 @@ from ckpt_migrate.references.records import References
 from ckpt_migrate.references.renamings import renamings_of
 from ckpt_migrate.references.walk import check_paths
 from ckpt_migrate.scan.walk import scan_roots
-from ckpt_migrate.stores import open_named, recorded
+from ckpt_migrate.stores import open_named, open_planned_tags, recorded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,6 +75,7 @@ def make_plan(
     references: Sequence[str] = (),
     cache: str | None = None,
     leave_links: bool = False,
+    tag_runs: bool = False,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
 
@@ -85,6 +86,8 @@ def make_plan(
     if output:
         check_place(output, roots, overwrite=overwrite or _is_same_file(output, keep))
     check_paths(references)
+    if tag_runs:
+        open_planned_tags(tracking_uris)
     if timezone is not None:
         zone_function(timezone, 0.0, 0.0)
     folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
@@ -127,8 +130,9 @@ def make_plan(
             names = Names(os.path.basename(one.path) for one in search.renamings)
             elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
             plan = replace(plan, references=build_references(search, elsewhere, progress=progress))
-        if leave_links:
-            plan = replace(plan, references=replace(plan.references or References(), leave_links=True))
+        if leave_links or tag_runs:
+            asked = replace(plan.references or References(), leave_links=leave_links, tag_runs=tag_runs)
+            plan = replace(plan, references=asked)
         run_total, warnings = len(store.runs()), tuple(store.warnings)
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import shlex
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from ckpt_migrate.errors import ExecutionError, JournalError
+from ckpt_migrate.errors import ExecutionError, JournalError, StoreError
 from ckpt_migrate.executor.batches import remaining_groups
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.edit_groups import edit_groups
@@ -20,6 +20,7 @@ from ckpt_migrate.executor.operations import Phase
 from ckpt_migrate.executor.reconcile import Finding, Goal, reconcile
 from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
 from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.executor.tags import TagFinding, reconcile_tags, tag_groups
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.log_file import Journal
@@ -32,8 +33,13 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.executor.lock import Held
     from ckpt_migrate.executor.operations import Group, Step
+    from ckpt_migrate.executor.tags import TagStore
     from ckpt_migrate.journal.history import History
     from ckpt_migrate.progress import Progress
+
+
+TagOpener: TypeAlias = "Callable[[str], TagStore | None]"
+"""Opens the store of an address as a log has it, credentials masked; None where that does not suffice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +83,7 @@ def roll_back(
     progress: Progress = SILENT,
     lock_timeout_s: float = 0.0,
     on_wait: Callable[[str], None] | None = None,
+    open_tags: TagOpener | None = None,
 ) -> RollbackResult:
     """Undo an apply, whole or cut short, as far as the disk allows.
 
@@ -86,6 +93,7 @@ def roll_back(
         progress: Watches the loops.
         lock_timeout_s: How long to wait for another process at work on the same roots, seconds.
         on_wait: Called once with a text for people when that wait lasts.
+        open_tags: Opens the store of the tags that were set, given its address as logged, credentials masked.
 
     Raises:
         JournalError: The file is no log, or nothing of it can be read.
@@ -93,7 +101,7 @@ def roll_back(
         LockedError: Another process is at work.
         ExecutionError: A change failed, or a signal asked to stop; the message says how to go on.
     """
-    run = _Rollback(load(log), progress)
+    run = _Rollback(load(log), progress, open_tags)
     if is_dry_run:
         run.check()
         findings = run.look()
@@ -101,19 +109,23 @@ def roll_back(
         return run.result(findings, operations, is_dry_run=True)
     with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait) as held:
         if os.stat(run.history.path).st_size != run.history.contents.size_bytes:
-            run = _Rollback(load(log), progress)  # another process went on with it while this one waited
+            run = _Rollback(load(log), progress, open_tags)  # another process went on with it while this one waited
         run.check()
         return run.execute(held)
 
 
 class _Rollback:
-    def __init__(self, history: History, progress: Progress) -> None:
+    def __init__(
+        self, history: History, progress: Progress, open_tags: Callable[[str], TagStore | None] | None
+    ) -> None:
         self.history = history
         self.progress = progress
         self.roots = tuple(root for root in history.roots if os.path.isdir(os.path.join(root, STATE_DIRECTORY)))
         self.folders = state_folders(set(self.roots))
         self.is_done = history.state in {LogState.ROLLED_BACK, LogState.EMPTY}
         self.edits: list[EditFinding] = []
+        self.tags: list[TagFinding] = []
+        self.open_tags = open_tags
 
     def check(self) -> None:
         """Refuse when nothing can be done by this log, or other work stands in the way."""
@@ -144,6 +156,7 @@ class _Rollback:
                 finding.obstacle = f"{finding.place}: a file in it is open for writing ({writers[finding.place]})"
                 finding.change = None
         self._look_at_edits(findings, tag)
+        self._look_at_tags()
         return findings
 
     def _left_links(self) -> frozenset[str]:
@@ -154,6 +167,17 @@ class _Rollback:
             for edit in made
             if os.path.islink(edit.path) and edit.after is not None and os.readlink(edit.path) == edit.after.link
         )
+
+    def _look_at_tags(self) -> None:
+        tags = [self.history.tags[number] for number in sorted(self.history.tags, reverse=True)]
+        store = None
+        try:
+            if tags and self.open_tags is not None:
+                store = self.open_tags(tags[0].uri)
+        except StoreError as error:  # the directories come back all the same
+            self.tags = [TagFinding(tag, obstacle=f"run {tag.run_id}, tag {tag.key}: {error.what}") for tag in tags]
+        else:
+            self.tags = reconcile_tags(tags, Goal.BEFORE, store)
 
     def _look_at_edits(self, findings: Iterable[Finding], tag: str) -> None:
         blocked = [finding for finding in findings if finding.obstacle is not None]
@@ -175,6 +199,9 @@ class _Rollback:
         # Before the renames: afterwards these folders are elsewhere.
         holding = dict.fromkeys(os.path.dirname(finding.path) for finding in self.edits)
         late = [path for path in holding if path in folders and os.path.isdir(path)]
+        for group in tag_groups([found.change for found in self.tags if found.change], number, Phase.ROLLBACK):
+            yield group
+            number = group.number + 1
         for group in edit_groups(located, sweeps, number, Phase.ROLLBACK, folders=folders, late=late):
             yield group
             number = group.number + 1
@@ -221,6 +248,7 @@ class _Rollback:
         changed = tuple(_line(f) for f in blocked if not f.is_missing and not f.is_occupied)
         edited = tuple(line for finding in listed for line in finding.kept(is_done=True)) + losses
         edited += tuple(finding.obstacle for finding in self.edits if finding.obstacle is not None)
+        edited += tuple(finding.obstacle for finding in self.tags if finding.obstacle is not None)
         damage = () if self.history.is_covered else self.history.contents.damage
         free = [finding for finding in listed if finding.obstacle is None]
         return RollbackResult(

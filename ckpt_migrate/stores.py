@@ -7,10 +7,11 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.errors import PlanError, StoreNotFoundError
+from ckpt_migrate.errors import PlanError, StoreNotFoundError, UsageError
 from ckpt_migrate.plan.build import run_facts
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.tracking import find_tracking_uris, mask_credentials, open_stores
+from ckpt_migrate.tracking.run_tags import RunTags
 from ckpt_migrate.tracking.uri import HIDDEN, StoreKind, parse_uri
 
 if TYPE_CHECKING:
@@ -71,6 +72,51 @@ def look_up_runs(plan: Plan, recipe: Recipe, uris: Sequence[str]) -> Plan:
         remedy = "Write a run id that the store has, or give the right store with --tracking-uri."
         raise PlanError(what, where=plan.path, problems=missing, remedy=remedy)
     return replace(plan, runs={**plan.runs, **facts})
+
+
+def open_plan_tags(plan: Plan, uris: Sequence[str]) -> RunTags | None:
+    """Return where the runs of a plan are tagged; None for a plan that asks for no tags.
+
+    Args:
+        plan: As read.
+        uris: The store as the user gives it, credentials in it; empty means the plan's own.
+
+    Raises:
+        StoreError: MLflow would have to upgrade the database first, or the plan lacks the credentials.
+    """
+    if plan.references is None or not plan.references.tag_runs:
+        return None
+    return _checked([*uris] or [_as_opened(uri, plan) for uri in plan.tracking_uri])
+
+
+def open_planned_tags(uris: Sequence[str]) -> None:
+    """Refuse, before any long work, a store whose runs could not be tagged.
+
+    Raises:
+        StoreError: MLflow would have to upgrade the database first.
+        UsageError: There are several stores.
+    """
+    _checked(find_tracking_uris(uris, beside=os.getcwd(), environ=os.environ))
+
+
+def open_logged_tags(uri: str, given: Sequence[str]) -> RunTags | None:
+    """Return the store of tags that a log has set, None where neither it nor the user says how to log in to it.
+
+    Raises:
+        StoreError: MLflow would have to upgrade the database first.
+    """
+    if not given and HIDDEN in uri:
+        return None
+    return _checked([*given] or [uri])
+
+
+def _checked(uris: Sequence[str]) -> RunTags:
+    if len(uris) != 1:
+        what = "runs are tagged in one store, and several are named"
+        raise UsageError(what, where=", ".join(map(mask_credentials, uris)), remedy="Plan each store by itself.")
+    store = RunTags(uris[0])
+    store.check()
+    return store
 
 
 def _as_opened(uri: str, plan: Plan) -> str:

@@ -53,6 +53,7 @@ def apply(
     return apply_loaded(
         *load(path, tracking_uri=tracking_uri),
         is_dry_run=is_dry_run,
+        tracking_uri=tracking_uri,
         lock_timeout_s=lock_timeout_s,
         progress=progress,
         on_wait=on_wait,
@@ -64,6 +65,7 @@ def apply_loaded(
     recipe: Recipe,
     *,
     is_dry_run: bool = False,
+    tracking_uri: Roots = (),
     lock_timeout_s: float = 0.0,
     progress: Progress = SILENT,
     on_wait: Callable[[str], None] | None = None,
@@ -73,9 +75,16 @@ def apply_loaded(
     Takes and raises what `apply` does.
     """
     from ckpt_migrate.apply.carry_out import apply_plan
+    from ckpt_migrate.stores import open_plan_tags
 
     return apply_plan(
-        plan, recipe, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait
+        plan,
+        recipe,
+        is_dry_run=is_dry_run,
+        progress=progress,
+        lock_timeout_s=lock_timeout_s,
+        on_wait=on_wait,
+        tag_store=open_plan_tags(plan, paths(tracking_uri)),
     )
 
 
@@ -117,6 +126,7 @@ def rollback(
     *,
     root: StrPath = ".",
     is_dry_run: bool = False,
+    tracking_uri: Roots = (),
     lock_timeout_s: float = 0.0,
     progress: Progress = SILENT,
     on_wait: Callable[[str], None] | None = None,
@@ -127,6 +137,7 @@ def rollback(
         log: A log's path, or `latest` for the newest at or below `root`.
         root: Where `latest` looks.
         is_dry_run: Whether only to return the operations and change nothing.
+        tracking_uri: The store whose runs were tagged, where the log has its address without the credentials.
         lock_timeout_s: Seconds to wait for another process on the same roots.
         progress: Watches the changes.
         on_wait: Called once with the lock's holder when waiting for it takes long.
@@ -134,12 +145,21 @@ def rollback(
     Raises:
         JournalError: No such log, or it is damaged beyond use.
         LockedError: Another process works on a root.
+        StoreError: Runs were tagged, and MLflow would have to upgrade their database before it can undo that.
         ExecutionError: A change failed; running it again goes on.
     """
     from ckpt_migrate.rollback import roll_back
+    from ckpt_migrate.stores import open_logged_tags
 
     path = find_log(log, root=root)
-    return roll_back(path, is_dry_run=is_dry_run, progress=progress, lock_timeout_s=lock_timeout_s, on_wait=on_wait)
+    return roll_back(
+        path,
+        is_dry_run=is_dry_run,
+        progress=progress,
+        lock_timeout_s=lock_timeout_s,
+        on_wait=on_wait,
+        open_tags=lambda uri: open_logged_tags(uri, paths(tracking_uri)),
+    )
 
 
 def find_log(log: StrPath, *, root: StrPath = ".") -> str:

@@ -45,6 +45,7 @@ def plan(
     references: Roots = (),
     cache: StrPath | None = None,
     leave_links: bool = False,
+    tag_runs: bool = False,
     progress: Progress = SILENT,
 ) -> Planned:
     """Match every checkpoint below the roots to its run and return the plan; nothing but `output` is written.
@@ -63,6 +64,7 @@ def plan(
         references: Files and folders to search for mentions of old names, which the plan then lists.
         cache: A folder in which evidence of unchanged directories is kept; None keeps none.
         leave_links: Whether apply leaves, at each old name, a relative link to the new one.
+        tag_runs: Whether apply tags the runs with where their checkpoints are and were.
         progress: Watches the loops.
 
     Raises:
@@ -88,6 +90,7 @@ def plan(
         references=paths(references),
         cache=None if cache is None else os.fspath(cache),
         leave_links=leave_links,
+        tag_runs=tag_runs,
         progress=progress,
     )
 

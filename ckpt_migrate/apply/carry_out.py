@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ckpt_migrate import __version__, manifest, storage
 from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.apply.references import ReferenceEdits, places_after
+from ckpt_migrate.apply.tags import PlannedTags
 from ckpt_migrate.apply.task import read_tasks
 from ckpt_migrate.errors import DriftError, ExecutionError
 from ckpt_migrate.executor.batches import batches, make_group, remaining_groups
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.apply.task import Task
     from ckpt_migrate.executor.lock import Held
     from ckpt_migrate.executor.operations import Group, Step
+    from ckpt_migrate.executor.tags import TagStore
     from ckpt_migrate.journal.history import History, LoggedItem
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
@@ -77,6 +79,7 @@ def apply_plan(
     progress: Progress = SILENT,
     lock_timeout_s: float = 0.0,
     on_wait: Callable[[str], None] | None = None,
+    tag_store: TagStore | None = None,
 ) -> ApplyResult:
     """Do what a plan says, or refuse with every reason at once; carry on when its apply was cut short.
 
@@ -87,6 +90,7 @@ def apply_plan(
         progress: Watches the loops.
         lock_timeout_s: How long to wait for another process at work on the same roots, seconds.
         on_wait: Called once with a text for people when that wait lasts.
+        tag_store: Where the runs are tagged of a plan that asks for it.
 
     Raises:
         PlanError: An entry cannot be carried out as it stands in the plan.
@@ -97,7 +101,7 @@ def apply_plan(
         JournalError: The log to be carried on is damaged.
         ExecutionError: A change failed, or a signal asked to stop; the message says how to go on and undo.
     """
-    run = _Apply(plan, recipe, progress)
+    run = _Apply(plan, recipe, progress, tag_store)
     if not run.tasks:
         return run.result(None, (), was_continued=False, is_dry_run=is_dry_run)
     history = run.find_history() if is_dry_run or run.lacks_state() else None
@@ -116,13 +120,14 @@ def apply_plan(
 
 
 class _Apply:
-    def __init__(self, plan: Plan, recipe: Recipe, progress: Progress) -> None:
+    def __init__(self, plan: Plan, recipe: Recipe, progress: Progress, tag_store: TagStore | None) -> None:
         self.plan = plan
         self.recipe = recipe
         self.progress = progress
         self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
         self.tasks = read_tasks(plan, recipe)
         self.references = ReferenceEdits(plan, recipe, self.tasks)
+        self.tags = PlannedTags(plan, recipe, self.tasks, tag_store)
         self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
         self.inspected: dict[int, Inspected] = {}
         self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
@@ -154,6 +159,7 @@ class _Apply:
         known = () if history is None else history.edits
         problems += self.references.check(known, () if history is None else history.items)
         problems += (finding.obstacle for finding in self._pending_edits(history, 0) if finding.obstacle)
+        problems += self.tags.problems({} if history is None else history.tags)
         self.inspected = preflight.inspected
         if problems:
             raise DriftError(
@@ -180,7 +186,10 @@ class _Apply:
             if changing:
                 yield make_group(number, Phase.APPLY, changing, tag=self.tag)
                 number += 1
-        yield from self._edit_groups(history, number)
+        for group in self._edit_groups(history, number):
+            yield group
+            number = group.number + 1
+        yield from self.tags.groups({} if history is None else history.tags, number)
 
     def _edit_groups(self, history: History | None, number: int) -> Iterator[Group]:
         """Yield the edits of what names the directories: when all of those have their new names."""

@@ -56,6 +56,7 @@ def command(
         plan,
         recipe,
         is_dry_run=is_dry_run,
+        tracking_uri=tracking_uri,
         lock_timeout_s=lock_timeout,
         progress=output.bars(),
         on_wait=output.say,

@@ -35,6 +35,7 @@ REFERENCES_HELP = (
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--references", multiple=True, metavar="PATH", type=click.Path(readable=False), help=REFERENCES_HELP)
 @click.option("--leave-links", is_flag=True, help="Have apply leave a link at each old name, to the new one.")
+@click.option("--tag-runs", is_flag=True, help="Have apply tag the runs in MLflow with where their checkpoints are.")
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
 @click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
@@ -55,6 +56,7 @@ def command(
     references: tuple[str, ...],
     without_cache: bool,
     leave_links: bool,
+    tag_runs: bool,
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
@@ -77,6 +79,7 @@ def command(
         references=references,
         cache=None if without_cache else cache_folder(),
         leave_links=leave_links,
+        tag_runs=tag_runs,
         progress=output.bars(),
     )
     plan = planned.plan

@@ -20,6 +20,8 @@ MOST_FILES = 20
 def reference_lines(references: References) -> list[str]:
     """Return a summary: files to be edited and to be left, then each reason why mentions are left alone."""
     lines = ["At each old name a link to the new one is left."] if references.leave_links else []
+    if references.tag_runs:
+        lines.append("The runs are tagged in MLflow with where their checkpoints are and were.")
     if not references.paths:
         return lines
     edited = [file for file in references.files if file.action is EditAction.EDIT]

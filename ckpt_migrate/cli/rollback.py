@@ -29,9 +29,19 @@ UNDONE = frozenset({LogState.EMPTY, LogState.ROLLED_BACK})
 )
 @options.dry_run
 @options.yes
+@options.tracking_uri
 @options.lock_timeout
 @options.output_format
-def command(*, log: str, root: str, is_dry_run: bool, yes: bool, lock_timeout: float, output_format: str) -> int:
+def command(
+    *,
+    log: str,
+    root: str,
+    tracking_uri: tuple[str, ...],
+    is_dry_run: bool,
+    yes: bool,
+    lock_timeout: float,
+    output_format: str,
+) -> int:
     """Undo the apply that LOG records, from the log alone; safe to run twice, never clobbers.
 
     What cannot be put back (its old name is taken, it is gone, somebody edited it) is listed, the rest is put back,
@@ -47,7 +57,12 @@ def command(*, log: str, root: str, is_dry_run: bool, yes: bool, lock_timeout: f
         output.say("Nothing was changed.")
         return 1
     result = api.rollback(
-        path, is_dry_run=is_dry_run, lock_timeout_s=lock_timeout, progress=output.bars(), on_wait=output.say
+        path,
+        is_dry_run=is_dry_run,
+        tracking_uri=tracking_uri,
+        lock_timeout_s=lock_timeout,
+        progress=output.bars(),
+        on_wait=output.say,
     )
     # Somebody who asks for the latest apply and finds it undone may believe that all are.
     is_needless = result.is_complete and not result.restored

@@ -94,7 +94,7 @@ class Executor:
     def _intents(self, group: Group) -> Iterator[dict[str, Any]]:
         via = {rename.item: rename.source for rename in group.renames}
         # The number of records tells a group that was written whole from one whose writing was cut short.
-        size = len(group.changes) + len(group.edits) + len(group.folders)
+        size = len(group.changes) + len(group.edits) + len(group.tags) + len(group.folders)
         yield {"kind": "group", "group": group.number, "phase": group.phase.value, "size": size}
         for change in group.changes:
             aside = via.get(change.item)
@@ -112,6 +112,8 @@ class Executor:
         for located in group.edits:
             record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)
             yield {**record, "group": group.number}
+        for tag in group.tags:
+            yield {**tag.to_record(), "group": group.number}
         for folder in group.folders:
             yield {
                 "kind": "folder",
@@ -159,6 +161,9 @@ class Executor:
                     self.completed.append(operation.step())
             operation, what = None, "new names cannot be brought to the disk"
             _at_once(storage.sync_directory, [each.path for each in times])
+            for operation in group.tags:
+                operation.make()
+                self.completed.append(operation.step())
         except OSError as error:
             raise ChangeFailedError(what if operation is None else operation.step().describe(), error) from error
 

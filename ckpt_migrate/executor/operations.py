@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.executor.edits import EditFile
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.identity import Identity
+    from ckpt_migrate.executor.tags import SetTag
     from ckpt_migrate.journal.logged_edits import Located
 
 
@@ -173,7 +174,7 @@ class Sweep:
         return Step("-", "remove leftover", self.path)
 
 
-Operation: TypeAlias = "Sweep | Rename | WriteFile | EditFile | SetTimes"
+Operation: TypeAlias = "Sweep | Rename | WriteFile | EditFile | SetTimes | SetTag"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +219,7 @@ class Group:
         folders: The times to be put back of the directories that hold them.
         edits: Edits of files outside the manifests.
         sweeps: What a crash left behind of such edits, removed first.
+        tags: Tags of runs, set last.
     """
 
     number: int
@@ -227,6 +229,7 @@ class Group:
     folders: tuple[SetTimes, ...]
     edits: tuple[Located, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
+    tags: tuple[SetTag, ...] = ()
 
     def operations(self) -> tuple[Operation, ...]:
         """Return everything that is done, in its order."""
@@ -237,6 +240,7 @@ class Group:
             *(file for change in self.changes for file in change.files),
             *(located.edit for located in self.edits),
             *self.times(),
+            *self.tags,
         )
 
     def times(self) -> tuple[SetTimes, ...]:

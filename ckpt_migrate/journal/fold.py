@@ -11,6 +11,7 @@ from ckpt_migrate.errors import JournalError
 from ckpt_migrate.executor.filestate import FileState
 from ckpt_migrate.executor.identity import Identity
 from ckpt_migrate.executor.operations import Phase
+from ckpt_migrate.executor.tags import take_tag
 from ckpt_migrate.journal import log_file
 from ckpt_migrate.journal.history import History, LoggedFile, LoggedItem, LogState
 from ckpt_migrate.journal.logged_edits import take_record
@@ -77,7 +78,7 @@ class _Fold:
 
     def take(self, record: dict[str, Any]) -> None:
         kind = record["kind"]
-        if kind in {"intent", "edit", "folder"}:
+        if kind in {"intent", "edit", "tag", "folder"}:
             self._take_change(record)
             return
         self._close_group()
@@ -98,7 +99,7 @@ class _Fold:
         self._close_group()
         history = self.history
         if self.phase is None:
-            history.state = LogState.UNFINISHED if history.items or history.edits else LogState.EMPTY
+            history.state = LogState.UNFINISHED if history.items or history.edits or history.tags else LogState.EMPTY
         elif self.phase is not Phase.ROLLBACK:
             history.state = LogState.UNFINISHED if self.end is None else LogState.FINISHED
         elif self.end is None:
@@ -162,6 +163,8 @@ class _Fold:
                 self._take_intent(record, group.phase)
             elif record["kind"] == "edit":
                 take_record(record, self.history.edits, self._absolute)
+            elif record["kind"] == "tag":
+                take_tag(record, self.history.tags)
             else:
                 self.history.folders.setdefault(self._absolute(record["path"]), record["mtime_ns"])
 
@@ -193,6 +196,10 @@ class _Fold:
         for record in group.records:
             if record["kind"] == "folder":
                 self.history.folders.pop(self._absolute(record["path"]), None)
+                continue
+            if record["kind"] == "tag":
+                tag = self.history.tags[record["tag"]]
+                tag.is_applied = tag.is_applied or group.phase is not Phase.ROLLBACK
                 continue
             if record["kind"] == "edit":
                 edit = self.history.edits.get(record["edit"])

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.identity import Identity
+    from ckpt_migrate.executor.tags import LoggedTag
     from ckpt_migrate.journal.log_file import Contents
     from ckpt_migrate.journal.logged_edits import LoggedEdit
 
@@ -95,6 +96,7 @@ class History:
         counts: How many entries were to be renamed, repaired and skipped.
         items: The directories by entry number.
         edits: Edits of files outside the manifests, by number.
+        tags: Tags of runs, by number.
         folders: Times (ns) of holding directories that a group without a done mark may have changed, by path.
         next_group: Number of the next group.
         state: How the apply stands.
@@ -111,6 +113,7 @@ class History:
     counts: Mapping[str, int] = field(default_factory=dict)
     items: dict[int, LoggedItem] = field(default_factory=dict)
     edits: dict[int, LoggedEdit] = field(default_factory=dict)
+    tags: dict[int, LoggedTag] = field(default_factory=dict)
     folders: dict[str, int] = field(default_factory=dict)
     next_group: int = 0
     state: LogState = LogState.EMPTY

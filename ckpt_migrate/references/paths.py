@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
 _PATH = re.compile(r"[^\s\"'`=,;()\[\]{}<>|]*")
+_ID = re.compile(r"[0-9a-f]{32}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _HOST = re.compile(r"[\w.-]+@[\w.-]+:")
 LONGEST_PATH = 4096
@@ -50,8 +51,9 @@ class Leads:
             prefix = prefix[scheme.end() :]
         elif _HOST.match(prefix):
             return f"another machine: {prefix[:200]}"
+        is_known = _ID.search(name) is not None
         if "/" not in prefix:
-            return None
+            return None if is_known else "anything, for it is no path and the name holds no id"
         others = []
         key = (prefix[: prefix.rindex("/") + 1], file_folder)
         if key not in self._known:
@@ -61,7 +63,9 @@ class Leads:
                 return None
             if os.path.lexists(os.path.join(folder, name)):
                 others.append(os.path.join(folder, name))
-        return f"another directory of the same name: {others[0]}" if others else None
+        if others:
+            return f"another directory of the same name: {others[0]}"
+        return None if is_known else "nothing here, and the name holds no id"
 
     def _folders(self, path: str, file_folder: str) -> Iterator[str]:
         """Yield the real folders that a path may mean: from the file's folder, and all above it."""

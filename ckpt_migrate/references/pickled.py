@@ -35,7 +35,7 @@ _CONFIG = "a setting of the training, handed to the model as it is when the chec
 _MLFLOW = {
     "run name": "is the run's history; `find` answers for it",
     "param": "cannot be changed: MLflow's params are immutable; `find` answers for it",
-    "tag": "is left as it is; `find` answers for it",
+    "tag": "is left as it is; --tag-runs adds tags of where the checkpoint is and was",
 }
 
 

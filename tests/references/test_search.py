@@ -13,6 +13,7 @@ from trees.tree import make_tree
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.journal.logs import latest_log
+from ckpt_migrate.references.paths import Leads
 from ckpt_migrate.references.recheck import Remaining, recheck
 from ckpt_migrate.references.records import EditAction, LeftKind, MentionKind
 from ckpt_migrate.references.search import BLOCK_BYTES, LARGEST_EDITED_BYTES
@@ -117,6 +118,16 @@ def test_names_in_longer_words_and_of_other_things_are_left_alone_and_said(tree:
         LeftKind.ELSEWHERE: ["absolute.txt", "bucket.txt", "host.txt", "other", "relative.txt"],
         LeftKind.NAME: [f"logs/{name}.log"],
     }
+
+
+def test_a_name_without_an_id_is_edited_in_a_path_to_its_directory_alone(tmp_path: Path) -> None:
+    """Names of other recipes may be a time or a word that stands in many texts and means something else there."""
+    leads = Leads({"20260201_041227": {str(tmp_path / "runs/20260201_041227")}}, str(tmp_path))
+    (tmp_path / "runs").mkdir()
+    assert leads.elsewhere("see runs/", "20260201_041227", str(tmp_path)) is None
+    assert leads.elsewhere(f"see {tmp_path}/runs/", "20260201_041227", "/") is None
+    assert leads.elsewhere("started at ", "20260201_041227", str(tmp_path)) is not None
+    assert leads.elsewhere("other/", "20260201_041227", str(tmp_path)) is not None
 
 
 def test_a_name_that_two_directories_bear_is_edited_only_when_both_get_the_same(tmp_path: Path) -> None:
