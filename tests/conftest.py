@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from commands import Ended, call
 from hypothesis import settings
 from project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # A shell starts what it runs in the background with Ctrl-C ignored, and so would be all that a test starts.
@@ -56,3 +59,9 @@ def project(empty_project: Project) -> Project:
     made.add_run(made.training(6))
     made.link("checkpoints/phase2/latest", made.training(1).legacy)
     return made
+
+
+@pytest.fixture
+def ckpt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
+    """Run a command in this process; there is no terminal."""
+    return partial(call, capsys)

@@ -13,9 +13,10 @@ echo "wheel: $bytes bytes"
 [ "$bytes" -lt 500000 ] || { echo "the wheel is too large"; exit 1; }
 
 check() {  # name, command
-  mkdir -p "$work/$1/checkpoints/0123456789abcdef0123456789abcdef_20260201_041227" "$work/$1/mlruns/0"
+  local checkpoint=checkpoints/0123456789abcdef0123456789abcdef_20260201_041227
+  mkdir -p "$work/$1/$checkpoint" "$work/$1/mlruns/0"
   cd "$work/$1"
-  touch checkpoints/*/last.ckpt
+  touch "$checkpoint/last.ckpt"
   printf 'artifact_location: mlruns/0\nexperiment_id: "0"\nlifecycle_stage: active\nname: Default\n' > mlruns/0/meta.yaml
   "$2" --version
   "$2" scan checkpoints | grep -q '^legacy'

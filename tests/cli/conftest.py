@@ -2,41 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from commands import Ended
 
-import pytest
-
-from ckpt_migrate.cli import run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended: its exit code, and what it printed to standard output and to standard error."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def data(self) -> Any:
-        """Standard output as JSON."""
-        return json.loads(self.out)
-
-
-@pytest.fixture
-def ckpt(capsys: pytest.CaptureFixture[str]) -> Callable[..., Ended]:
-    """Run a command in this process; there is no terminal."""
-
-    def call(*arguments: object) -> Ended:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return Ended(code, captured.out, captured.err)
-
-    return call
+__all__ = ["Ended"]

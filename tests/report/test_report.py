@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from cli.conftest import Ended
+    from commands import Ended
     from project import Project
 
     Call = Callable[..., Ended]

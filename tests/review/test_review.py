@@ -14,7 +14,7 @@ from ckpt_migrate.review.session import Review
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cli.conftest import Ended
+    from commands import Ended
     from project import Project, Training
 
     Call = Callable[..., Ended]

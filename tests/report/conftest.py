@@ -1,7 +1,0 @@
-"""Reports are made by the command line, too."""
-
-from __future__ import annotations
-
-from cli.conftest import ckpt
-
-__all__ = ["ckpt"]
