@@ -112,12 +112,15 @@ def _echo_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float
 
 def _echo_share(world: World, shift_s: float) -> float:
     """Return the share of runs that have another after just this time, within the window of a launch."""
-    starts, window_s = world.starts_s, world.twins[0].window_s
+    starts, window_s, known = world.starts_s, world.twins[0].window_s, world.twins[0].echoes
+    if shift_s in known:
+        return known[shift_s]
     found = sum(
         bisect.bisect_right(starts, start + shift_s + window_s) > bisect.bisect_left(starts, start + shift_s - window_s)
         for start in starts
     )
-    return (found + ECHO_SHARE * ECHO_RUNS) / (len(starts) + ECHO_RUNS)
+    known[shift_s] = (found + ECHO_SHARE * ECHO_RUNS) / (len(starts) + ECHO_RUNS)
+    return known[shift_s]
 
 
 class _Kernel:

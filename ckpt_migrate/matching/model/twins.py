@@ -82,6 +82,7 @@ class Twins:
         local: Pairs by launch, a sample.
         launches: The launch of each run, by run id.
         siblings: How many runs that may have a directory were launched with each run.
+        echoes: Shares of runs that have another after just such a time (seconds), as far as asked for; see `ghosts`.
         lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
     """
 
@@ -92,6 +93,7 @@ class Twins:
     launches: Mapping[str, int]
     siblings: Mapping[str, float]
     lone: Mapping[str, float]
+    echoes: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
     _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
         default_factory=dict, compare=False, repr=False
     )
