@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,7 +99,7 @@ def make(project: Project, layout: Layout) -> dict[str, str]:
         for name, text in files.items():
             (project.folder / folder / name).parent.mkdir(parents=True, exist_ok=True)
             (project.folder / folder / name).write_text(text)
-        project.age(project.folder / folder, training.start.replace(hour=training.start.hour + 1))
+        project.age(project.folder / folder, training.start + timedelta(hours=1))
         truth[folder] = project.add_run(training, params=params or training.config)
     return truth
 
@@ -204,7 +205,7 @@ def test_a_manifest_of_a_run_that_is_in_no_store_is_never_written_over(empty_pro
     make(empty_project, hydra)
     first = empty_project.folder / hydra(empty_project.training(0))[0]
     (first / "MLFLOW_RUN_ID.txt").write_text(f"MLflow Run ID: {'7' * 32}\n")
-    empty_project.age(first, empty_project.training(0).start)
+    empty_project.age(first, empty_project.training(0).start + timedelta(hours=1))
     assert run(["plan", "outputs", *STORE, "--migration", "hydra"]) == EXIT_UNDECIDED
     (entry,) = [entry for entry in entries() if entry["checkpoint"].endswith(str(first)[-19:])]
     assert (entry["status"], entry["action"]) == ("ambiguous", "skip")
@@ -218,6 +219,19 @@ def test_only_marked_folders_are_taken_and_sweeps_are_looked_into(empty_project:
     Path("logs/train/multiruns/2026-02-01_04-12-27/.hidden").touch()
     assert run(["scan", "logs", "--migration", "hydra"]) == EXIT_DONE
     assert run(["scan", "logs/train/multiruns/2026-02-01_04-12-27/0", "--migration", "hydra"]) == 2
+
+
+def test_mlflows_own_folders_are_no_checkpoints(empty_project: Project, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither those of artifacts of a store in a database, nor those that Lightning's MLflow logger makes."""
+    run_id = empty_project.training(0).run_id
+    for inner in (f"mlartifacts/1/{run_id}/artifacts/model", f"lightning/1/{run_id}/checkpoints"):
+        Path(inner).mkdir(parents=True)
+        (Path(inner) / "model.pt").touch()
+    for own in (f"models/{run_id}", f"7/{run_id}"):
+        Path(own).mkdir(parents=True)
+        (Path(own) / "model.pt").touch()
+    assert run(["scan", ".", "--migration", "uuid_folders"]) == EXIT_DONE
+    assert re.findall("(?m)^legacy +([^ ]+)", capsys.readouterr().out) == [f"7/{run_id}", f"models/{run_id}"]
 
 
 def test_a_checkpoint_that_two_runs_call_theirs_is_left_to_a_person(empty_project: Project) -> None:

@@ -15,6 +15,7 @@ from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.evidence import cache_folder
 from ckpt_migrate.evidence.records import Evidence
+from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import State
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ MEANING = {
     State.LINK: "symbolic links, not followed",
     State.UNREADABLE: "could not be read",
 }
+
+
+LINKED_MEANING = {
+    **MEANING,
+    State.LEGACY: "named by a framework, and nothing in them names a run",
+    State.TARGET: "linked to a run by their own manifest",
+}
+"""The same where a recipe leaves names as they are."""
 
 
 @click.command("scan", short_help="Show what lies below the roots.")
@@ -62,7 +71,7 @@ def command(
     if output_format == "json":
         output.print_json(_data(result, evidence))
     else:
-        _print(result)
+        _print(result, LINKED_MEANING if load_recipe(migration).is_link else MEANING)
         for checkpoint in result.checkpoints:
             _print_evidence(checkpoint, Evidence() if evidence is None else evidence[checkpoint.path])
     for path, what in result.problems:
@@ -125,7 +134,7 @@ def _below_root(checkpoint: Checkpoint) -> str:
     return checkpoint.path.removeprefix(checkpoint.root.rstrip("/") + "/")
 
 
-def _print(result: ScanResult) -> None:
+def _print(result: ScanResult, meanings: Mapping[State, str]) -> None:
     rows = []
     for checkpoint in result.checkpoints:
         newest = max((file.mtime_ns for file in checkpoint.files), default=checkpoint.mtime_ns)
@@ -146,6 +155,6 @@ def _print(result: ScanResult) -> None:
     print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
     counts = Counter(checkpoint.state for checkpoint in result.checkpoints)
     output.echo()
-    for state, meaning in MEANING.items():
+    for state, meaning in meanings.items():
         if counts[state]:
             output.echo(f"{counts[state]:7,}  {state.value:10}  {meaning}")

@@ -74,7 +74,7 @@ class _Flattening:
         for name, value in mapping.items():
             if name.__class__ not in _ATOMS:
                 continue
-            key = f"{prefix}{text_of(name)}"
+            key = prefix + (name if name.__class__ is str and name.isascii() else text_of(name))
             # This loop runs for every value of every checkpoint: the plainest kinds come first and call nothing.
             if isinstance(value, str):
                 if "${" not in value and value != MISSING:

@@ -14,6 +14,7 @@ from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.pointers import read_pointer
 from ckpt_migrate.evidence.records import FactKind
+from ckpt_migrate.naming import RUN_ID
 from ckpt_migrate.records import Checkpoint, State
 from ckpt_migrate.scan.listing import Listing, file_stat, fingerprint, list_directory
 
@@ -91,10 +92,11 @@ class Inspector:
     def __init__(self, recipe: Recipe) -> None:
         self._recipe = recipe
         self._pointers = compile_patterns(recipe.pointers)
+        self._weights = compile_patterns(recipe.weights)
         self._kinds = (
             ("config", config_paths(recipe)),
             ("pointer", self._pointers),
-            ("weights", compile_patterns(recipe.weights)),
+            ("weights", self._weights),
         )
         # Thousands of directories hold files of the same few names.
         self._known: dict[str, tuple[str, ...]] = {}
@@ -102,9 +104,20 @@ class Inspector:
     def recognise(self, path: str) -> DirectoryName | None:
         """Return the parts of the name of what is at a path, when it is named and marked as a checkpoint directory."""
         name = self._recipe.parse(path)
-        if name is None or not self._recipe.marks:
+        if name is None or (RUN_ID.fullmatch(os.path.basename(path)) and self._is_mlflows(path)):
+            return None
+        if not self._recipe.marks:
             return name
         return name if any(_holds(path, mark) for mark in self._recipe.marks) else None
+
+    def _is_mlflows(self, path: str) -> bool:
+        """Say whether a folder called like a run is MLflow's own: it holds artifacts, or a logger's checkpoints."""
+        try:
+            names = os.listdir(path)
+        except OSError:
+            return False
+        in_experiment = os.path.basename(os.path.dirname(path)).isdigit()
+        return "artifacts" in names or (in_experiment and not any(map(self._weights.fullmatch, names)))
 
     def why_not(self, name: str) -> str | None:
         """Return why a name that looks like a known form is of none; None when it does not look so."""
