@@ -24,6 +24,7 @@ from ckpt_migrate.references.pickled import mlflow_texts, pickled_paths
 from ckpt_migrate.references.records import References
 from ckpt_migrate.references.renamings import renamings_of
 from ckpt_migrate.references.walk import check_paths
+from ckpt_migrate.scan.passed_over import passed_over_note
 from ckpt_migrate.scan.walk import scan_roots
 from ckpt_migrate.stores import open_named, open_planned_tags, recorded
 
@@ -137,7 +138,7 @@ def make_plan(
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    notes = (*matching.warnings, *answers.lost)
+    notes = (*matching.warnings, *answers.lost, *passed_over_note(found.checkpoints))
     return Planned(plan, text, matching.expected_wrong, warnings, notes, found.problems, run_total, audited)
 
 

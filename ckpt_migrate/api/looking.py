@@ -27,11 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """A verification, what was malformed in the stores, and the links that applies left at old names."""
+    """A verification and what belongs to it.
+
+    Attributes:
+        verification: The findings.
+        warnings: What was malformed in the stores and passed over.
+        left_links: The links that applies left at old names.
+        notes: What a person should know besides, whole sentences without their full stop.
+    """
 
     verification: Verification
     warnings: tuple[StoreWarning, ...]
     left_links: tuple[LeftLink, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def scan(roots: Roots, *, migration: StrPath = DEFAULT_RECIPE, progress: Progress = SILENT) -> ScanResult:
@@ -112,6 +120,7 @@ def verify(
         RecipeError: There is no such recipe, or it is wrong.
         StoreError: No store was found, or one could not be read to its end.
     """
+    from ckpt_migrate.scan.passed_over import passed_over_note
     from ckpt_migrate.scan.walk import scan_roots
     from ckpt_migrate.stores import open_named
     from ckpt_migrate.verify import verify as hold_against
@@ -120,7 +129,8 @@ def verify(
     _, store = open_named(paths(tracking_uri))
     with closing(store):
         found = scan_roots(roots_of(roots), recipe, progress=progress)
-        return Verified(hold_against(found, store, recipe), tuple(store.warnings), links(roots))
+        verification = hold_against(found, store, recipe)
+        return Verified(verification, tuple(store.warnings), links(roots), passed_over_note(found.checkpoints))
 
 
 def find(

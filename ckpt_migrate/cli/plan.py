@@ -60,7 +60,8 @@ def command(
 ) -> int:
     """Match every checkpoint below ROOT to its MLflow run and write a plan for a person to review.
 
-    Changes nothing but the plan's file. Exits with 3 when something is left for a person to decide.
+    Changes nothing but the plan's file. Exits with 3 when something is left for a person to decide, or
+    when there is nothing to match.
 
     \b
     Example:
@@ -95,7 +96,8 @@ def command(
         e.proposal is None and (e.status in undecided or (e.status is Status.MATCHED and e.action is Action.SKIP))
         for e in plan.entries
     )
-    return EXIT_UNDECIDED if open_ones or planned.problems else 0
+    is_empty = not any(plan.summary["status"].values())
+    return EXIT_UNDECIDED if open_ones or is_empty or planned.problems else 0
 
 
 def _data(planned: Planned, path: str) -> dict[str, object]:

@@ -30,7 +30,14 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
     verified = api.verify(roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
     result = verified.verification
     if output_format == "json":
-        output.print_json({**output.plain(result), "warnings": verified.warnings, "left_links": verified.left_links})
+        output.print_json(
+            {
+                **output.plain(result),
+                "warnings": verified.warnings,
+                "left_links": verified.left_links,
+                "notes": verified.notes,
+            }
+        )
     else:
         if result.findings:
             rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
@@ -47,6 +54,8 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
             f"{len(verified.left_links):,} links stand at old names. When nobody needs them any more:\n"
             f"  ckpt-migrate links {roots_shown} --remove"
         )
+    for note in verified.notes:
+        output.say(f"Warning: {note}.")
     for warning in verified.warnings:
         output.say(f"Warning: {warning.where}: {warning.what}")
     return EXIT_UNDECIDED if result.findings or not result.directories else 0

@@ -70,7 +70,7 @@ def summary_line(plan: Plan) -> str:
     actions = [entry.action for entry in plan.entries]
     decide = sum(1 for entry in plan.entries if symbol(entry) in "?!")
     if not any(plan.summary["status"].values()):
-        return "No changes: no checkpoint directories were found below the roots."
+        return "No changes: there is no checkpoint directory of this recipe's name forms below the roots."
     linked = plan.summary["status"]["linked"]
     unchanged = linked - sum(1 for e in plan.entries if e.action is Action.REPAIR and e.status is Status.LINKED)
     renames, repairs = actions.count(Action.RENAME), actions.count(Action.REPAIR)

@@ -71,9 +71,9 @@ def test_an_empty_root_has_nothing_to_migrate(ckpt: Call, empty_project: Project
     assert ended.code == EXIT_DONE
     assert "No checkpoint directories below" in ended.out
     ended = ckpt("plan", "checkpoints", *STORE)
-    assert ended.code == EXIT_DONE
+    assert ended.code == EXIT_UNDECIDED
     assert ended.out.splitlines()[1:] == [
-        "No changes: no checkpoint directories were found below the roots.",
+        "No changes: there is no checkpoint directory of this recipe's name forms below the roots.",
         "",
         "The plan is in plan.yaml; there is nothing to do.",
     ]
@@ -82,6 +82,23 @@ def test_an_empty_root_has_nothing_to_migrate(ckpt: Call, empty_project: Project
     assert ended.code == EXIT_UNDECIDED
     assert "There is no checkpoint directory" in ended.out
     assert not (empty_project.root / ".ckpt-migrate").exists()
+
+
+def test_what_is_passed_over_for_its_name_is_said(ckpt: Call, project: Project) -> None:
+    """Silence would look as if all were well; a tree of nothing else needs a person."""
+    for directory in project.root.iterdir():
+        if directory.is_symlink():
+            directory.unlink()
+        elif len(directory.name) > len("20260201_041227_"):
+            uid, _, stamp = directory.name.partition("_")
+            directory.rename(directory.with_name(f"{uid[:8]}-{uid[8:12]}-{uid[12:16]}-{uid[16:20]}-{uid[20:]}_{stamp}"))
+    ended = ckpt("plan", "checkpoints", *STORE)
+    assert ended.code == EXIT_UNDECIDED
+    assert "checkpoints were passed over for the name (" in ended.err
+    assert "dashes" in ended.err
+    ended = ckpt("verify", "checkpoints", *STORE)
+    assert ended.code == EXIT_UNDECIDED
+    assert "dashes" in ended.err
 
 
 @AS_USER
