@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,7 +22,7 @@ from ckpt_migrate import errors
 from ckpt_migrate.cli import COMMANDS, cli
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, MutableMapping
 
 PACKAGE = Path(ckpt_migrate.__file__).parent
 CLASSES = {
@@ -42,6 +42,23 @@ class Raised:
     what: str
     remedy: str
     place: str
+
+
+def on_config(config: MutableMapping[str, Any]) -> None:
+    """List every page that the navigation forgot under its end: none is out of reach."""
+    folder = Path(config["docs_dir"])
+    listed = set(listed_pages(config["nav"]))
+    pages = sorted(page.relative_to(folder).as_posix() for page in folder.rglob("*.md"))
+    forgotten = [page for page in pages if page not in listed]
+    if forgotten:
+        config["nav"] = [*config["nav"], {"More": forgotten}]
+
+
+def listed_pages(part: Any) -> list[str]:  # noqa: ANN401 - a navigation is nested lists, mappings and texts
+    """Return the pages of a navigation."""
+    if isinstance(part, str):
+        return [part]
+    return [name for item in (part.values() if isinstance(part, dict) else part) for name in listed_pages(item)]
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:

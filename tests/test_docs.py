@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pages
 import pytest
@@ -108,14 +108,16 @@ def test_the_keys_of_json_are_listed_and_there(project: Project, capsys: pytest.
     assert project.root.is_dir()
 
 
-def test_every_page_is_in_the_navigation() -> None:
-    def names(part: Any) -> list[str]:
-        if isinstance(part, str):
-            return [part]
-        return [name for item in (part.values() if isinstance(part, dict) else part) for name in names(item)]
-
+def test_no_page_is_out_of_reach(tmp_path: Path) -> None:
+    """What the navigation forgets stands at its end."""
     settings = yaml.safe_load((REPOSITORY / "mkdocs.yml").read_text(encoding="utf-8"))
-    assert sorted(names(settings["nav"])) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+    config = {"docs_dir": str(DOCS), "nav": settings["nav"]}
+    pages.on_config(config)
+    assert set(pages.listed_pages(config["nav"])) == {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
+    (tmp_path / "new.md").write_text("# New\n", encoding="utf-8")
+    config = {"docs_dir": str(tmp_path), "nav": ["index.md"]}
+    pages.on_config(config)
+    assert config["nav"] == ["index.md", {"More": ["new.md"]}]
 
 
 @pytest.mark.skipif(importlib.util.find_spec("material") is None, reason="MkDocs Material is not installed")
