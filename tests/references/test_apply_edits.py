@@ -134,6 +134,22 @@ def test_what_a_person_skips_stays_as_it_is(tree: Tree) -> None:
     assert (tree.folder / "b.txt").read_bytes() == text
 
 
+def test_a_directory_that_a_person_decides_on_later_takes_its_mentions_along(tree: Tree) -> None:
+    """The search is for all names that may change: `after` is as planned, what is written follows from the entries."""
+    path = put(tree, "a.txt", old_name(tree, 1).encode())
+    tree.settle()
+    decided = tree.entries[1]
+    tree.entries[1] = replace(decided, action=Action.SKIP, run_id=None, target=None)
+    plan = planned(tree)
+    (line,) = references(plan).files[0].lines
+    assert line.before == line.after
+    assert apply_plan(plan, RECIPE, is_dry_run=True).edited == 0
+    entries = (plan.entries[0], replace(plan.entries[1], action=Action.RENAME, run_id=decided.run_id), plan.entries[2])
+    entries = (entries[0], replace(entries[1], target=decided.target), entries[2])
+    apply_plan(replace(plan, entries=entries), RECIPE)
+    assert path.read_text() == os.path.basename(str(decided.target))
+
+
 def test_chains_are_edited_by_what_each_name_was_before(tree: Tree) -> None:
     """Two directories swap their names; a text that names both names them the other way round afterwards."""
     tree.entries.clear()

@@ -27,7 +27,9 @@ from ckpt_migrate.recipe import load_recipe
 from trees import crash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from trees.tree import Tree
 
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS", "EINTR", "ESTALE")
 SCENARIOS = ("apply", "rollback")
@@ -62,19 +64,24 @@ def fail_at(what: str, folder: Path, point: crash.Point, error: str) -> str:
 
 
 def campaign(
-    folder: Path, *, step: int, errors: tuple[str, ...] = ERRORS, scenarios: tuple[str, ...] = SCENARIOS
+    folder: Path,
+    *,
+    step: int,
+    errors: tuple[str, ...] = ERRORS,
+    scenarios: tuple[str, ...] = SCENARIOS,
+    make: Callable[[Path], Tree] = crash.make_world,
 ) -> Iterator[tuple[str, crash.Point, str]]:
     """Yield every call that failed, with an empty text or what was wrong afterwards."""
-    tree = crash.start(folder)
+    tree = crash.start(folder, make)
     original = tree.snapshot(with_inodes=False)
     apply_plan(tree.plan(), load_recipe())
     finished = tree.snapshot(with_inodes=False)
     turns = itertools.count()
     for scenario in scenarios:
-        _, what = crash.prepare(scenario, folder, None)
+        _, what = crash.prepare(scenario, folder, None, make)
         for point in itertools.islice(crash.count_calls(what, folder), step // 2, None, step):
             for error in errors:
-                tree, _ = crash.prepare(scenario, folder, None)
+                tree, _ = crash.prepare(scenario, folder, None, make)
                 difference = fail_at(what, folder, point, error)
                 ending = "continue" if what == "apply" and next(turns) % 2 else "rollback"
                 try:
@@ -91,7 +98,9 @@ def main() -> int:
     """Run the campaign and print what went wrong."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     with tempfile.TemporaryDirectory() as base:
-        return crash.report("failing calls", "failed", campaign(Path(base) / "faults", step=step))
+        made = (crash.make_world, crash.make_referring_world)
+        worlds = (campaign(Path(base) / "faults", step=step, make=make) for make in made)
+        return crash.report("failing calls", "failed", itertools.chain.from_iterable(worlds))
 
 
 if __name__ == "__main__":
