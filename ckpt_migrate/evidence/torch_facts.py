@@ -9,7 +9,7 @@ from ckpt_migrate.evidence.flatten import OPAQUE, flatten, text_of
 from ckpt_migrate.evidence.inert import Inert
 from ckpt_migrate.evidence.pool import FactPool
 from ckpt_migrate.evidence.records import Fact, FactKind
-from ckpt_migrate.evidence.torch_files import load_torch
+from ckpt_migrate.evidence.torch_files import LastHead, load_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,18 +48,27 @@ class TorchReader:
 
     def __init__(self, _: Recipe) -> None:
         self._pool = FactPool(self.name)
+        self._head = LastHead()
+        self._last: tuple[object, bool, list[tuple[FactKind, str, Scalar]], list[tuple[str, Scalar]]] | None = None
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Return config values, counts, the callbacks' best score, and what names a run or a directory."""
-        top = reveal(load_torch(path))
-        content: dict[object, object] = {"config": top} if file.path.endswith(_ARGUMENTS) else {}
-        if not content and isinstance(top, dict):
-            content = top
-        facts = [Fact(kind, key, value, file.path, self.name) for kind, key, value in small_facts(content)]
-        for key in CONFIG_KEYS:
-            if key in content:
-                facts += self._pool.params(flatten(content[key], reveal), file.path)
-        return facts
+        is_arguments = file.path.endswith(_ARGUMENTS)
+        loaded = load_torch(path, self._head)
+        last = self._last
+        if last is None or last[0] is not loaded or last[1] is not is_arguments:
+            content = _content(loaded, is_arguments=is_arguments)
+            params = [pair for key in CONFIG_KEYS if key in content for pair in flatten(content[key], reveal)]
+            last = self._last = (loaded, is_arguments, list(small_facts(content)), params)
+        facts = [Fact(kind, key, value, file.path, self.name) for kind, key, value in last[2]]
+        return facts + self._pool.params(last[3], file.path)
+
+
+def _content(loaded: object, *, is_arguments: bool) -> dict[object, object]:
+    top = reveal(loaded)
+    if is_arguments:
+        return {"config": top}
+    return top if isinstance(top, dict) else {}
 
 
 def small_facts(content: dict[object, object]) -> Iterator[tuple[FactKind, str, Scalar]]:

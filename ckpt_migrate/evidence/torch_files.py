@@ -35,7 +35,17 @@ _SIZES_FOLLOW = 1 << 3
 _MOST_UNTRIED_BYTES = 1 << 20
 
 
-def load_torch(path: str) -> object:
+class LastHead:
+    """The first bytes of the file read last, and the object that they hold whole.
+
+    The best checkpoint and the last are mostly one state saved twice; who reads both asks once.
+    """
+
+    def __init__(self) -> None:
+        self.known: tuple[bytes, object] | None = None
+
+
+def load_torch(path: str, last: LastHead | None = None) -> object:
     """Return the object in a file of torch, as `load_pickle` does.
 
     Raises:
@@ -44,23 +54,32 @@ def load_torch(path: str) -> object:
     """
     descriptor = open_file(path)
     try:
-        return _load(descriptor)
+        return _load(descriptor, LastHead() if last is None else last)
     finally:
         os.close(descriptor)
 
 
-def _load(descriptor: int) -> object:
+def _load(descriptor: int, last: LastHead) -> object:
     head = read_at(descriptor, 0, FIRST_WINDOW_BYTES)
+    known = last.known
+    if known is not None and known[0] == head:
+        return known[1]
+    start, follower = 0, b""
     if head.startswith(b"PK\x03\x04"):
         found = _first_member(head)
-        return _search(descriptor) if found is None else _grow(descriptor, found[0], head[found[0] :], found[1])
-    if head.startswith(b"\x80"):
-        return _grow(descriptor, 0, head)
-    raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
+        if found is None:
+            return _search(descriptor)
+        start, follower = found
+    elif not head.startswith(b"\x80"):
+        raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
+    value, used = _grow(descriptor, start, head[start:], follower)
+    if start + used <= len(head):
+        last.known = (head, value)
+    return value
 
 
-def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> object:
-    """Load a pickle whose length is not known, from ever more of the file.
+def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> tuple[object, int]:
+    """Load a pickle whose length is not known, from ever more of the file; return it and how many bytes were looked at.
 
     Args:
         descriptor: The file.
@@ -72,7 +91,7 @@ def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> ob
     while True:
         if is_all or follower in data or len(data) >= _MOST_UNTRIED_BYTES:
             try:
-                return _object(data)
+                return _object(data), len(data)
             except TruncatedError:
                 if is_all:
                     raise
@@ -112,6 +131,6 @@ def _search(descriptor: int) -> object:
     for member in members(descriptor):
         if _is_member(member.name):
             if member.method == STORED:
-                return _grow(descriptor, member.start(descriptor), b"")
+                return _grow(descriptor, member.start(descriptor), b"")[0]
             return _object(member.read(descriptor, MAX_PICKLE_BYTES))
     raise ReaderError(f"a zip archive without {_MEMBER}")
