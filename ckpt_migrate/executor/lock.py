@@ -133,7 +133,8 @@ def _hold_one(root: str, waiting: _Waiting, held: Held) -> Iterator[None]:
         storage.write_record(handle, _own_record())
         held.add(path, handle)
         yield
-        storage.write_record(handle, b"")
+        with contextlib.suppress(OSError):  # who held it is for people; the lock itself ends with the handle
+            storage.write_record(handle, b"")
 
 
 def _open_folder(path: str) -> int | None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from ckpt_migrate import storage
 from ckpt_migrate.errors import LockedError
 from ckpt_migrate.executor import lock
 
@@ -152,4 +153,21 @@ def test_a_holder_record_that_cannot_be_read_is_no_error(roots: list[str]) -> No
         with open(path, "wb") as file:
             file.write(b"\xff{")
         with pytest.raises(LockedError, match="another process"), lock.hold(roots[:1]):
+            pass
+
+
+def test_a_holder_record_that_cannot_be_emptied_does_not_end_the_work(
+    roots: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk may fill up meanwhile; the lock ends with its process all the same."""
+
+    def write(handle: int, data: bytes) -> None:
+        if not data:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(handle, data)
+
+    real = storage.write_record
+    monkeypatch.setattr(storage, "write_record", write)
+    for _ in range(2):
+        with lock.hold(roots):
             pass
