@@ -44,6 +44,7 @@ def test_the_commands_of_a_page_run_one_after_the_other(
 ) -> None:
     """On a tree with a store of files, which is made faster than the demo's; 68e1442c is one of its directories."""
     shutil.copy(REPOSITORY / "migrations" / "phase2_run_id.yaml", project.folder / "mine.yaml")
+    (project.folder / "orphans.txt").write_text(f"{project.training(4).legacy}\n", encoding="utf-8")
     for line in commands_of(page):
         given = line.replace("sqlite:///mlflow.db", "mlruns").replace("68e1442c", project.training(4).uid[:8])
         program, *arguments = shlex.split(given)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.api.arguments import folder_of, paths, roots_of
+from ckpt_migrate.errors import StoreNotFoundError
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.references.left_links import LeftLink
     from ckpt_migrate.scan.walk import ScanResult
-    from ckpt_migrate.tracking.records import StoreWarning
+    from ckpt_migrate.tracking.records import Run, StoreWarning
     from ckpt_migrate.verify import Verification
 
 
@@ -155,7 +156,8 @@ def find(
     Raises:
         RootError: A root is no directory that can be listed.
         RecipeError: There is no such recipe, or it is wrong.
-        StoreError: No store was found, or one could not be read to its end.
+        StoreError: A store that was named is not there, or one could not be read to its end. Where none was named and
+            none is found, directories and logs alone are looked through.
     """
     from ckpt_migrate.find import find as look_up
     from ckpt_migrate.find import renamings
@@ -163,10 +165,18 @@ def find(
     from ckpt_migrate.stores import open_named
 
     recipe = load_recipe(os.fspath(migration))
-    _, store = open_named(paths(tracking_uri))
-    with closing(store):
-        found = scan_roots(roots_of(roots), recipe, progress=progress)
-        for path, what in found.problems:
-            on_problem(f"{path}: {what}")
-        wanted = (queries,) if isinstance(queries, str) else queries
-        return look_up(wanted, found.checkpoints, store.runs(), renamings(found.roots, on_problem))
+    runs: Sequence[Run] = ()
+    try:
+        _, store = open_named(paths(tracking_uri))
+    except StoreNotFoundError as error:
+        if tracking_uri:
+            raise
+        on_problem(f"{error.what}; only directories and logs are looked through")
+    else:
+        with closing(store):
+            runs = store.runs()
+    found = scan_roots(roots_of(roots), recipe, progress=progress)
+    for path, what in found.problems:
+        on_problem(f"{path}: {what}")
+    wanted = (queries,) if isinstance(queries, str) else queries
+    return look_up(wanted, found.checkpoints, runs, renamings(found.roots, on_problem))

@@ -85,8 +85,20 @@ def command(
 
 
 def _chosen(plan: Plan, checkpoint: str) -> tuple[Entry, ...]:
-    name = os.path.basename(checkpoint.rstrip("/"))
-    found = tuple(entry for entry in plan.entries if name and entry.checkpoint.rpartition("/")[2].startswith(name))
+    asked = checkpoint.rstrip("/")
+    where = os.path.abspath(asked)
+    found = tuple(
+        entry
+        for entry in plan.entries
+        if asked and (asked in {entry.checkpoint, _below_root(entry)} or plan.absolute(entry.checkpoint) == where)
+    )
+    if not found:  # the beginning of a name will do, and a path that ends in one
+        name = os.path.basename(asked)
+        found = tuple(e for e in plan.entries if name and e.checkpoint.rpartition("/")[2].startswith(name))
+        if "/" in asked:
+            found = tuple(entry for entry in found if f"/{entry.checkpoint}".endswith(f"/{asked}")) or (
+                found if len(found) == 1 else ()
+            )
     if not found:
         remedy = (
             "Give a directory's name or its beginning. Directories that need nothing are in a plan made with --all."
@@ -103,6 +115,11 @@ def _mentions(plan: Plan, entry: Entry, text: str) -> bool:
     return any(text in word.lower() for word in words if word is not None)
 
 
+def _below_root(entry: Entry) -> str:
+    """Return the path below the root: enough to tell entries apart, as names alone are not in nested folders."""
+    return entry.checkpoint.removeprefix(f"{entry.root}/")
+
+
 def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
     entries = sorted(chosen, key=lambda entry: (ORDER.index(symbol(entry)), entry.root, entry.checkpoint))
     rows = [
@@ -110,7 +127,7 @@ def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
             symbol(entry),
             found_words(entry),
             entry.action.value,
-            entry.checkpoint.rpartition("/")[2],
+            _below_root(entry),
             "" if entry.confidence is None else f"{entry.confidence:.6f}",
             _run_or_reason(entry),
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 
 import click
@@ -9,15 +10,18 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import print_rows
-from ckpt_migrate.errors import EXIT_UNDECIDED
+from ckpt_migrate.errors import EXIT_UNDECIDED, UsageError
 
 
 @click.command("verify", short_help="Check that every directory names its run and every manifest agrees.")
 @options.roots
 @options.tracking_uri
 @options.migration
+@click.option("--known", metavar="FILE", help="Directories whose findings do not count, a name or path a line.")
 @options.output_format
-def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, output_format: str) -> int:
+def command(
+    roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, known: str | None, output_format: str
+) -> int:
     """Check that every checkpoint directory below ROOT names its run and that every manifest agrees.
 
     Writes nothing. Exits with 3 when anything does not agree, or when there is nothing to look at, so
@@ -27,20 +31,24 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
     Example:
       ckpt-migrate verify checkpoints/phase2 --tracking-uri mlruns
     """
+    accepted = frozenset[str]() if known is None else _read_known(known)
     verified = api.verify(roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
     result = verified.verification
+    new = [finding for finding in result.findings if not accepted & {finding.path, os.path.basename(finding.path)}]
+    old = len(result.findings) - len(new)
     if output_format == "json":
         output.print_json(
             {
                 **output.plain(result),
+                "known": sorted({finding.path for finding in result.findings} - {finding.path for finding in new}),
                 "warnings": verified.warnings,
                 "left_links": verified.left_links,
                 "notes": verified.notes,
             }
         )
     else:
-        if result.findings:
-            rows = [(finding.kind.value, finding.path, finding.what) for finding in result.findings]
+        if new:
+            rows = [(finding.kind.value, finding.path, finding.what) for finding in new]
             print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
             output.echo()
         if not result.directories:
@@ -48,6 +56,8 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
         output.echo(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
+        if old:
+            output.echo(f"{old:,} findings are about directories in {known}, and do not count.")
     if verified.left_links:
         roots_shown = " ".join(map(shlex.quote, roots))
         output.say(
@@ -58,4 +68,20 @@ def command(roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: st
         output.say(f"Warning: {note}.")
     for warning in verified.warnings:
         output.say(f"Warning: {warning.where}: {warning.what}")
-    return EXIT_UNDECIDED if result.findings or not result.directories else 0
+    return EXIT_UNDECIDED if new or not result.directories else 0
+
+
+def _read_known(path: str) -> frozenset[str]:
+    """Return the names and paths that a file lists, `#` before what is a remark.
+
+    Raises:
+        UsageError: It is no text file that can be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            lines = [line.partition("#")[0].strip() for line in file]
+    except (OSError, UnicodeDecodeError) as error:
+        what = getattr(error, "strerror", None) or "is not UTF-8 text"
+        remedy = "Name a text file with the name or path of one directory a line."
+        raise UsageError(f"cannot be read ({what})", where=path, remedy=remedy) from error
+    return frozenset(name for line in lines if line for name in (line, os.path.abspath(line)))

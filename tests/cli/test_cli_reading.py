@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -9,7 +11,7 @@ import pytest
 import yaml
 from project import PHASE2
 
-from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, EXIT_USAGE
 from ckpt_migrate.plan.records import Clock
 from ckpt_migrate.plan.words import SYMBOLS, clock_words
 
@@ -245,3 +247,49 @@ def test_find_before_a_migration_says_that_the_directory_is_not_named_after_its_
 )
 def test_the_clock_is_told_in_words(clock: Clock, words: str) -> None:
     assert words in clock_words(clock)
+
+
+def test_verify_does_not_count_what_is_known(ckpt: Call, project: Project) -> None:
+    """A pipeline goes on past an orphan that is listed, by name or path, and stops at the next one."""
+    (project.root / "notes").mkdir()
+    known = project.folder / "known.txt"
+    findings = json.loads(ckpt("verify", "checkpoints", *STORE, "--format", "json").out)["findings"]
+    names = [os.path.basename(finding["path"]) for finding in findings]
+    assert len(names) > 1
+    known.write_text("".join(f"{name}  # settled by hand\n" for name in names), encoding="utf-8")
+    ended = ckpt("verify", "checkpoints", *STORE, "--known", "known.txt")
+    assert ended.code == EXIT_DONE
+    assert f"{len(names)} findings are about directories in known.txt, and do not count." in ended.out
+    known.write_text(f"# the rest\n{findings[0]['path']}\n", encoding="utf-8")
+    ended = ckpt("verify", "checkpoints", *STORE, "--known", "known.txt")
+    assert ended.code == EXIT_UNDECIDED
+    assert names[0] not in ended.out
+    assert names[1] in ended.out
+    ended = ckpt("verify", "checkpoints", *STORE, "--known", "missing.txt")
+    assert ended.code == EXIT_USAGE
+    assert "missing.txt: cannot be read" in ended.err
+
+
+def test_find_needs_no_store_for_what_directories_and_logs_tell(ckpt: Call, project: Project) -> None:
+    """Where none is named and none is found, it says so and looks on; one that was named must be there."""
+    uid = project.training(0).legacy[:32]
+    os.rename("mlruns", "elsewhere")
+    ended = ckpt("find", uid, "--root", "checkpoints")
+    assert ended.code == EXIT_DONE
+    assert uid in ended.out
+    assert "no MLflow store was named and none was found" in ended.err
+    assert ckpt("find", uid, "--root", "checkpoints", "--tracking-uri", "mlruns").code == EXIT_USAGE
+
+
+def test_show_tells_folders_of_one_name_apart(ckpt: Call, empty_project: Project) -> None:
+    """Sweeps call their jobs 0, 1, ...: the table shows the path below the root, and a path names one."""
+    for launch in ("16-30-30", "17-00-00"):
+        for job in ("0", "1"):
+            folder = empty_project.folder / "multirun" / "2026-02-01" / launch / job
+            (folder / ".hydra").mkdir(parents=True)
+            (folder / ".hydra" / "config.yaml").write_text(f"lr: 0.{job}1\n", encoding="utf-8")
+            (folder / "model.ckpt").write_bytes(b"weights")
+    ckpt("plan", "multirun", *STORE, "--migration", "hydra")
+    assert "2026-02-01/16-30-30/0 " in ckpt("show", "plan.yaml").out
+    ended = ckpt("show", "plan.yaml", "multirun/2026-02-01/16-30-30/0")
+    assert ended.out.count("multirun/2026-02-01/") == 1
