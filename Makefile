@@ -66,11 +66,11 @@ eval: $(VENV)/.installed-dev
 
 # Plans of real projects held against what is known of them: make real-truth REALDATA=stores.tar.gz
 real-truth: $(VENV)/.installed-dev
-	PYTHONPATH=tests $(BIN)/python -m evaluation.real_truth $(REALDATA)
+	$(BIN)/python -m evaluation.real_truth $(REALDATA)
 
 # Break files of every kind that readers read; with atheris where it is installed.
 fuzz: $(VENV)/.installed-dev
-	PYTHONPATH=tests $(BIN)/python -m evaluation.fuzz --seconds $(SECONDS)
+	$(BIN)/python -m evaluation.fuzz --seconds $(SECONDS)
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000

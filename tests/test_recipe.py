@@ -227,3 +227,8 @@ def test_whatever_stands_in_a_section_a_recipe_is_read_or_refused(
     except RecipeError as error:
         problems = error.problems
     assert all(problem.startswith("line ") for problem in problems)
+
+
+def test_every_shipped_recipe_is_in_the_guide() -> None:
+    guide = (SHIPPED.parent / "docs" / "how-to" / "recipes.md").read_text(encoding="utf-8")
+    assert [name for name in recipe_names() if f"`{name}`" not in guide] == []
