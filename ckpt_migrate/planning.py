@@ -12,7 +12,7 @@ from ckpt_migrate.audit import Audit, audit
 from ckpt_migrate.evidence.reading import read_all
 from ckpt_migrate.matching.clock.fit import zone_function
 from ckpt_migrate.matching.link import link
-from ckpt_migrate.plan.answers import NO_ANSWERS, read_answers
+from ckpt_migrate.plan.answers import NO_ANSWERS, answered, read_answers
 from ckpt_migrate.plan.build import PlanInput, build_plan
 from ckpt_migrate.plan.file import check_place, save
 from ckpt_migrate.plan.write import render_plan
@@ -130,7 +130,8 @@ def make_plan(
             )
             names = Names(os.path.basename(one.path) for one in search.renamings)
             elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
-            plan = replace(plan, references=build_references(search, elsewhere, progress=progress))
+            found_references = build_references(search, elsewhere, progress=progress)
+            plan = replace(plan, references=answered(found_references, plan, answers))
         if leave_links or tag_runs:
             asked = replace(plan.references or References(), leave_links=leave_links, tag_runs=tag_runs)
             plan = replace(plan, references=asked)

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.plan.read import load_plan
-from ckpt_migrate.plan.records import Action, Entry, Proposal, RunFacts
+from ckpt_migrate.plan.records import Action, Entry, Plan, Proposal, RunFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
 
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
+    from ckpt_migrate.references.records import EditAction, References
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Answers:
         runs: Facts of the runs that their plan names.
         chosen: Those renamed or repaired because a person said so.
         left: Those that a person said to leave alone.
+        references: What a person said of files that mention old names, by the real path of the file.
         lost: Why an answer was not kept, whole sentences without their full stop.
     """
 
@@ -32,6 +34,7 @@ class Answers:
     runs: Mapping[str, RunFacts] = field(default_factory=dict)
     chosen: Mapping[str, Entry] = field(default_factory=dict)
     left: Mapping[str, Entry] = field(default_factory=dict)
+    references: Mapping[str, EditAction] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
 
     def hold_against(self, checkpoints: Iterable[Checkpoint], run_ids: Collection[str]) -> Answers:
@@ -73,7 +76,19 @@ def read_answers(path: str, find_recipe: Callable[[str], Recipe]) -> Answers:
     plan, _ = load_plan(path, find_recipe)
     edited = {_real(plan.absolute(entry.checkpoint)): entry for entry in plan.entries if entry.proposal is not None}
     chosen = {where: entry for where, entry in edited.items() if entry.action is not Action.SKIP}
-    return Answers(path, plan.runs, chosen, {where: edited[where] for where in edited.keys() - chosen.keys()})
+    left = {where: edited[where] for where in edited.keys() - chosen.keys()}
+    files = () if plan.references is None else plan.references.files
+    references = {_real(plan.absolute(file.file)): file.action for file in files if file.proposed is not None}
+    return Answers(path, plan.runs, chosen, left, references)
+
+
+def answered(references: References, plan: Plan, answers: Answers) -> References:
+    """Return the references of a new plan with the actions that a person wanted in an earlier one."""
+    files = []
+    for file in references.files:
+        action = answers.references.get(_real(plan.absolute(file.file)))
+        files.append(file if action is None else file.with_action(action))
+    return replace(references, files=tuple(files))
 
 
 def moved(entry: Entry, *, checkpoint: str, root: str) -> Entry:

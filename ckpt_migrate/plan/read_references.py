@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.plan.fields import reference_data
@@ -70,6 +71,9 @@ def _read(item: Field) -> Reference:
     for name in edited or ():
         if name not in {"action", "count"}:
             keys.get(name, keys["file"]).refuse(f"{name} was edited, but belongs to the planner")
+    if edited and "action" in edited:
+        other = EditAction.SKIP if reference.action is EditAction.EDIT else EditAction.EDIT
+        return replace(reference, proposed=other)
     return reference
 
 

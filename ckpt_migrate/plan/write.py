@@ -148,7 +148,7 @@ def _reference(reference: Reference) -> Iterator[str]:
         yield f"      before: {quoted(line['before'])}"
         yield f"      after:  {quoted(line['after'])}"
     yield from _members({key: data[key] for key in ("encoding", "at", "digest")}, "    ", "    ")
-    yield f"    seal: {scalar(seal(reference_data(reference)))}"
+    yield f"    seal: {scalar(seal(reference_data(reference.as_proposed())))}"
 
 
 def _run(run: RunFacts) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,7 @@ class Reference:
         encoding: Python's name of the encoding of the names in it.
         digest: SHA-256 of its bytes (of a link: of what it says) as planned, hexadecimal.
         note: What a person should know before it is edited; None for nothing.
+        proposed: The planner's action, where a person has set another.
         line: Line in the plan file, 1-based; 0 for a plan that was not read from a file.
     """
 
@@ -88,7 +89,17 @@ class Reference:
     encoding: str
     digest: str
     note: str | None = None
+    proposed: EditAction | None = None
     line: int = 0
+
+    def as_proposed(self) -> Reference:
+        """Return it as the planner had it."""
+        return self if self.proposed is None else replace(self, action=self.proposed, proposed=None)
+
+    def with_action(self, action: EditAction) -> Reference:
+        """Return it with the action that a person wants."""
+        own = self.as_proposed()
+        return own if action is own.action else replace(own, action=action, proposed=own.action)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,24 @@ def test_a_person_may_skip_a_file_and_edit_nothing_else_of_it(project: Project, 
     assert "file was edited, but belongs to the planner" in refused.err
 
 
+def test_what_a_person_said_of_a_file_is_kept_in_a_new_plan(project: Project, ckpt: Callable[..., Ended]) -> None:
+    """And in one made from that: what the planner would do, and what a person wants, stay apart."""
+    for name in ("a.txt", "b.txt"):
+        write(project, name, project.training(0).legacy)
+    call = ("plan", "checkpoints", "--tracking-uri", "mlruns", "--references", ".")
+    ckpt(*call)
+    plan = project.folder / "plan.yaml"
+    plan.write_text(plan.read_text().replace("- file: a.txt\n    action: edit", "- file: a.txt\n    action: skip"))
+    for output in ("second.yaml", "third.yaml"):
+        kept = "plan.yaml" if output == "second.yaml" else "second.yaml"
+        ckpt(*call, "--keep", kept, "-o", output)
+        files = yaml.safe_load((project.folder / output).read_text())["references"]["files"]
+        assert {file["file"]: file["action"] for file in files if file["kind"] == "text"} == {
+            "a.txt": "skip",
+            "b.txt": "edit",
+        }
+
+
 def test_links_are_listed_and_removed(project: Project, ckpt: Callable[..., Ended]) -> None:
     ckpt("plan", "checkpoints", "--tracking-uri", "mlruns", "--leave-links")
     ckpt("apply", "plan.yaml", "--yes")
