@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.cli.rows import columns, cut
+from ckpt_migrate.cli.rows import columns, cut, print_wrapped
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.plan.words import summary_line
@@ -95,7 +95,7 @@ class _Walk:
             self._list(entry)
         elif answer == "e":
             for place, run_id in enumerate(_run_ids(entry), 1):
-                output.echo_lines([f"  {place}  run {run_id}", *(f"     {line}" for line in _evidence(entry, run_id))])
+                print_wrapped([f"  {place}  run {run_id}", *(f"     {line}" for line in _evidence(entry, run_id))])
         else:
             output.echo(KEYS)
         return False
@@ -113,7 +113,7 @@ class _Walk:
             output.say_error(error)
             return False
         for doubt in doubts:
-            output.echo(f"  Doubt: {output.shown(doubt.what)}")
+            print_wrapped([f"  Doubt: {doubt.what}"])
         if doubts and _ask("Choose it all the same? Only 'yes' is a yes: ") != "yes":
             return False
         self.review.choose(number, run_id, trial)
@@ -132,7 +132,7 @@ class _Walk:
 
     def _show(self, entry: Entry) -> None:
         plan, width = self.review.plan, _width()
-        output.echo_lines(
+        print_wrapped(
             [f"{self.at + 1:,} of {self.total:,}  {entry.checkpoint}", f"  {entry.status.value}: {entry.reason or ''}"]
         )
         run_ids = _run_ids(entry)
@@ -141,8 +141,7 @@ class _Walk:
             sure = next((one.confidence for one in entry.candidates if one.run_id == run_id), entry.confidence)
             told = "" if run is None else f"{run.name or '(no name)'}, {run.status}, started {run.start}"
             deleted = ", DELETED" if run is not None and run.is_deleted else ""
-            output.echo(f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}")
-            output.echo(cut(output.shown(f"     {told}{deleted}"), width))
+            print_wrapped([f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}", f"     {told}{deleted}"])
         for line in self._sides(entry, run_ids, width):
             output.echo(line)
 

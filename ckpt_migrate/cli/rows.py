@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import sys
+import textwrap
 import unicodedata
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,29 @@ def print_rows(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     cells = [list(header), *([shown(cell) for cell in row] for row in rows)]
     for line in _whole(cells) if not is_terminal(sys.stdout) else fitted(cells, shutil.get_terminal_size().columns):
         echo(line)
+
+
+def print_wrapped(lines: Iterable[str]) -> None:
+    """Print lines; on a terminal, long ones are broken between words, and go on below their own beginning."""
+    texts = [shown(line) for line in lines]
+    if is_terminal(sys.stdout):
+        width = shutil.get_terminal_size().columns
+        texts = [part for text in texts for part in wrapped(text, width)]
+    for text in texts:
+        echo(text)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Return a text in lines of at most this many letters; a longer word is left whole, to be copied.
+
+    >>> wrapped("    for 3.9 bits, params: 14 of 14 agree", 30)
+    ['    for 3.9 bits, params: 14', '      of 14 agree']
+    """
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    lines = textwrap.wrap(
+        text, max(width, NARROWEST), subsequent_indent=indent, break_on_hyphens=False, break_long_words=False
+    )
+    return lines or [""]
 
 
 def fitted(cells: Sequence[Sequence[str]], width: int) -> list[str]:

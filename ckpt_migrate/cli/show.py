@@ -10,7 +10,7 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.references import reference_lines
-from ckpt_migrate.cli.rows import print_rows
+from ckpt_migrate.cli.rows import print_rows, print_wrapped
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
@@ -179,7 +179,7 @@ def _print_case(plan: Plan, entry: Entry, doubts: Iterable[Doubt]) -> None:
     for candidate in (one for one in entry.candidates if proposal is None or one.run_id != entry.run_id):
         lines.append("  candidate")
         lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
-    output.echo_lines([*lines, ""])
+    print_wrapped([*lines, ""])
 
 
 def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tuple[str, ...]) -> list[str]:
