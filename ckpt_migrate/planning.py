@@ -70,6 +70,7 @@ def make_plan(
     output: str,
     overwrite: bool,
     with_linked: bool,
+    with_deleted: bool,
     with_audit: bool,
     keep: str,
     progress: Progress,
@@ -115,6 +116,7 @@ def make_plan(
             folder=folder,
             now_utc_s=time.time(),
             with_linked=with_linked,
+            with_deleted=with_deleted,
             answers=answers,
         )
         plan = build_plan(given, store)

@@ -40,6 +40,7 @@ def plan(
     output: StrPath | None = None,
     overwrite: bool = False,
     with_linked: bool = False,
+    with_deleted: bool = False,
     with_audit: bool = False,
     keep: StrPath | None = None,
     references: Roots = (),
@@ -59,6 +60,7 @@ def plan(
         output: The plan's file; relative paths in the plan start from its folder. None writes nothing.
         overwrite: Whether `output` may replace a plan that a person has edited; what is no plan never is.
         with_linked: Whether directories that need nothing get an entry.
+        with_deleted: Whether directories are renamed to runs that are deleted in MLflow, too.
         with_audit: Whether to match again with evidence and runs hidden and rivals added; see `audit`.
         keep: An earlier plan whose answers by a person are taken over as certain.
         references: Files and folders to search for mentions of old names, which the plan then lists.
@@ -85,6 +87,7 @@ def plan(
         output="" if output is None else os.fspath(output),
         overwrite=overwrite,
         with_linked=with_linked,
+        with_deleted=with_deleted,
         with_audit=with_audit,
         keep="" if keep is None else os.fspath(keep),
         references=paths(references),

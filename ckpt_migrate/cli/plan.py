@@ -37,6 +37,7 @@ REFERENCES_HELP = (
 @click.option("--leave-links", is_flag=True, help="Have apply leave a link at each old name, to the new one.")
 @click.option("--tag-runs", is_flag=True, help="Have apply tag the runs in MLflow with where their checkpoints are.")
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
+@click.option("--with-deleted", is_flag=True, help="Rename to runs that are deleted in MLflow, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
 @click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
 @options.cache
@@ -51,6 +52,7 @@ def command(
     output_format: str,
     overwrite: bool,
     with_linked: bool,
+    with_deleted: bool,
     with_audit: bool,
     keep: str | None,
     references: tuple[str, ...],
@@ -75,6 +77,7 @@ def command(
         output=None if path == "-" else path,
         overwrite=overwrite,
         with_linked=with_linked,
+        with_deleted=with_deleted,
         with_audit=with_audit,
         keep=keep,
         references=references,

@@ -43,6 +43,7 @@ class PlanInput:
         folder: Absolute folder of the plan; relative paths start from it.
         now_utc_s: The time of planning, UTC seconds since 1970.
         with_linked: Whether directories that need nothing get an entry, too.
+        with_deleted: Whether directories are renamed to runs that are deleted in MLflow, too.
         answers: What a person decided before, by the paths of checkpoints of the scan.
     """
 
@@ -55,6 +56,7 @@ class PlanInput:
     folder: str
     now_utc_s: float
     with_linked: bool = False
+    with_deleted: bool = False
     answers: Answers = NO_ANSWERS
 
 
@@ -191,7 +193,7 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
         return entry
     if (reason := _why_busy(checkpoint, given)) is not None:
         return replace(entry, status=Status.BUSY, reason=reason)
-    if run.is_deleted:
+    if run.is_deleted and not given.with_deleted:
         return replace(entry, reason="its run is deleted in MLflow: restore it there, or change the action to rename")
     if given.recipe.is_link and checkpoint.uid:
         what = f"its manifest names run {checkpoint.uid}, which no store here has; this one fits, too"

@@ -39,6 +39,14 @@ def by_number(plan: Plan, project: Project) -> dict[int, Entry]:
     return {names[entry.checkpoint.rpartition("/")[2]]: entry for entry in plan.entries}
 
 
+def test_a_deleted_run_is_taken_where_that_is_asked_for(project: Project) -> None:
+    """One answer for many; the manifests and `verify` still say that the run is deleted."""
+    plan = api.plan("checkpoints", tracking_uri="mlruns", with_deleted=True).plan
+    entry = by_number(plan, project)[2]
+    assert (entry.status, entry.action, entry.reason) == (Status.MATCHED, Action.RENAME, None)
+    assert plan.runs[project.training(2).run_id].is_deleted
+
+
 def test_every_kind_of_directory_gets_its_entry(project: Project) -> None:
     plan = planned()
     entries = by_number(plan, project)
