@@ -2,7 +2,7 @@
 
 After a change that is meant, write the file anew and read its difference:
 
-    CKPT_MIGRATE_UPDATE_GOLDEN=1 python -m pytest tests/plan/test_golden.py
+    UPDATE_GOLDEN=1 python -m pytest tests/plan/test_golden.py
 """
 
 from __future__ import annotations
@@ -38,6 +38,6 @@ def test_the_plan_of_the_project_is_the_one_that_was_reviewed(project: Project) 
     for pattern, instead in CHANGING:
         text, count = re.subn(pattern, instead, text)
         assert count, pattern
-    if "CKPT_MIGRATE_UPDATE_GOLDEN" in os.environ:
+    if "UPDATE_GOLDEN" in os.environ:
         GOLDEN.write_text(text, encoding="utf-8")
     assert text == GOLDEN.read_text(encoding="utf-8")
