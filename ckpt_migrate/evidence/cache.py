@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 import time
 import zlib
 from collections import defaultdict
@@ -53,6 +54,7 @@ class EvidenceCache:
     def __init__(self, folder: str, signature: str) -> None:
         self._folder = folder
         self._signature = signature
+        self._hashed_signature = hashlib.blake2b(signature.encode(), digest_size=16)
 
     def read(
         self, checkpoints: Sequence[Checkpoint], read: Callable[[Sequence[Checkpoint]], Iterator[Evidence]]
@@ -86,18 +88,18 @@ class EvidenceCache:
 
     def _key(self, checkpoint: Checkpoint) -> str:
         """Return a text that changes with any file of a directory; empty when it must not be kept."""
-        newest_ns = 0
-        hashed = hashlib.blake2b(self._signature.encode(), digest_size=16)
+        newest_ns, parts = 0, []
         for file in checkpoint.files:
             if file.identity is None:
                 return ""
-            newest_ns = max(newest_ns, file.identity[2])
-            hashed.update(
-                f"{file.path}\0{file.kind}\0{file.size_bytes}\0{file.mtime_ns}\0{file.identity}\n".encode(
-                    "utf-8", "surrogateescape"
-                )
-            )
-        return hashed.hexdigest() if newest_ns < time.time_ns() - FRESH_S * 1e9 else ""
+            device, inode, changed_ns = file.identity
+            newest_ns = max(newest_ns, changed_ns)
+            parts.append(f"{file.path}\0{file.kind}{file.size_bytes}\0{file.mtime_ns}\0{device}\0{inode}\0{changed_ns}")
+        if newest_ns >= time.time_ns() - FRESH_S * 1e9:
+            return ""
+        hashed = self._hashed_signature.copy()
+        hashed.update("\n".join(parts).encode("utf-8", "surrogateescape"))
+        return hashed.hexdigest()
 
     def _path(self, root: str) -> str:
         name = hashlib.sha256(os.fsencode(root)).hexdigest()[:32]
@@ -159,7 +161,7 @@ class _Evidence(Mapping[str, Evidence]):
         found = self._decoded.get(path)
         if found is None:
             checkpoint = self._checkpoints[path]
-            found = _decode(self._kept[path]) or next(self._read([checkpoint]))
+            found = _decode(self._kept.pop(path)) or next(self._read([checkpoint]))
             self._decoded[path] = found
         return found
 
@@ -202,7 +204,7 @@ def _decode(line: _Line) -> Evidence | None:
         blocks = found["blocks"]
         return Evidence(
             tuple(
-                Fact(_KINDS[kind], key, value, source, reader)
+                Fact(_KINDS[kind], sys.intern(key), value, sys.intern(source), sys.intern(reader))
                 for source, reader, block in found["sources"]
                 for kind, key, value in blocks[block]
             ),
