@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 from trees.references import RECIPE, edited_throughout, new_name, old_name, planned, put, references
-from trees.tree import LONG_AGO_NS, make_tree, stamp, uid
+from trees.tree import LONG_AGO_NS, make_tree, run_id, stamp, uid
 
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import DriftError
@@ -95,6 +95,22 @@ def test_a_manifest_of_a_renamed_directory_gets_its_section_and_its_mentions_in_
     written = (tree.root / new_name(tree, 0) / "README.md").read_text()
     assert f"# Notes\nTrained from checkpoints/phase2/{new_name(tree, 1)}/model.pt\n" in written
     assert "## Directory Naming Convention" in written
+    undo(tree)
+    assert tree.snapshot() == before
+
+
+def test_manifests_of_other_checkpoints_are_edited(tree: Tree) -> None:
+    """A checkpoint that keeps its name tells in its README.md and MLFLOW_RUN_ID.txt what it was trained from."""
+    del tree.entries[2]
+    other = f"checkpoints/phase2/{run_id(2)}_{stamp(2)}"
+    for name in ("README.md", "MLFLOW_RUN_ID.txt"):
+        put(tree, f"{other}/{name}", f"from checkpoints/phase2/{old_name(tree, 0)}\n".encode())
+    tree.settle()
+    plan = planned(tree)
+    before = tree.snapshot()
+    apply_plan(plan, RECIPE)
+    for name in ("README.md", "MLFLOW_RUN_ID.txt"):
+        assert (tree.folder / other / name).read_text() == f"from checkpoints/phase2/{new_name(tree, 0)}\n"
     undo(tree)
     assert tree.snapshot() == before
 
