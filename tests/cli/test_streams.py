@@ -177,10 +177,9 @@ def test_names_are_no_commands_to_a_terminal(ckpt: Call, empty_project: Project)
                 json.loads(out)  # it is JSON for readers other than ours, too
 
 
-def test_bars_and_cut_tables_are_for_terminals_alone(project: Project) -> None:
-    """On a terminal the last column is cut to the width; in a pipe nothing is."""
-    assert project.root.is_dir()
-    long = "no run starts near its time stamp, names it, or has its params"
+def test_bars_and_shortened_tables_are_for_terminals_alone(project: Project) -> None:
+    """On a terminal ids are shortened until the table fits; in a pipe nothing is."""
+    long = project.training(4).legacy
     run("plan", "checkpoints", *STORE)
     assert long in run("show", "plan.yaml")[1]
     parent, child = pty.openpty()
@@ -191,6 +190,7 @@ def test_bars_and_cut_tables_are_for_terminals_alone(project: Project) -> None:
             shown += part
     assert process.returncode == EXIT_DONE
     assert long not in shown.decode()
+    assert f"{long[:8]}…{long[32:]}" in shown.decode()
     rows = [line for line in shown.decode().splitlines() if " skip " in line or " rename " in line]
     assert rows
     assert all(len(row) <= 90 for row in rows)
