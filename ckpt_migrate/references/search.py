@@ -29,8 +29,9 @@ LARGEST_SEARCHED_BYTES = 1 << 30
 MOST_LINES = 1_000
 """Lines of one file that a plan shows; the mentions in further ones are edited all the same."""
 LONGEST_BEFORE = 4096
-PLAN_BEGINNING = b"# A migration plan. "
-"""How plans of this tool begin; they name every old name, and are nobody's reference."""
+OWN_MARKS = (b"# A migration plan. ", b"<!-- A report of ckpt-migrate.")
+"""What stands at the head of plans and reports of this tool; they name old names, and are nobody's reference."""
+_HEAD_BYTES = 256
 _O_QUIET = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -120,7 +121,7 @@ class Search:
 
     def _text(self, path: str) -> Found | None:
         data = read_text(path)
-        if data.startswith(PLAN_BEGINNING):
+        if any(mark in data[:_HEAD_BYTES] for mark in OWN_MARKS):
             return None
         encoding = encoding_of(data)
         if encoding is None:

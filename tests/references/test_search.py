@@ -13,11 +13,13 @@ from trees.tree import make_tree
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.journal.logs import latest_log
+from ckpt_migrate.plan.write import HEADER
 from ckpt_migrate.references.paths import Leads
 from ckpt_migrate.references.recheck import Remaining, recheck
 from ckpt_migrate.references.records import EditAction, LeftKind, MentionKind
-from ckpt_migrate.references.search import BLOCK_BYTES, LARGEST_EDITED_BYTES
+from ckpt_migrate.references.search import BLOCK_BYTES, LARGEST_EDITED_BYTES, OWN_MARKS
 from ckpt_migrate.references.walk import Walk, check_paths
+from ckpt_migrate.report.html import MARK
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -175,6 +177,8 @@ def test_stores_states_plans_and_devices_are_passed_over(tree: Tree) -> None:
     put(tree, f"artifacts/2/{old_name(tree, 0)[:32]}/artifacts/config.json", name)
     put(tree, "checkpoints/phase2/.ckpt-migrate/x.jsonl", name)
     put(tree, "old-plan.yaml", b"# A migration plan. Nothing has been changed yet.\n" + name)
+    put(tree, "report.html", f"<!DOCTYPE html>\n{MARK} -->\n".encode() + name)
+    assert HEADER.encode().startswith(OWN_MARKS[0])
     os.mkfifo(tree.folder / "pipe")
     assert files(tree) == {}
     assert left(tree, planned(tree)) == {LeftKind.STORE: ["artifacts/2", "mlruns/1"]}
