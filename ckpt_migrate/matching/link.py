@@ -13,11 +13,12 @@ from ckpt_migrate.matching.decision.decide import decide, share_gone
 from ckpt_migrate.matching.families.artifacts import add_artifacts
 from ckpt_migrate.matching.families.background import ParamIndex
 from ckpt_migrate.matching.families.compare import comparable
+from ckpt_migrate.matching.families.drift import drift_note, learn_drift
 from ckpt_migrate.matching.families.histories import Histories, worth_reading
 from ckpt_migrate.matching.families.keys import align_keys, unwrap_configs
 from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.families.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
-from ckpt_migrate.matching.families.params import Differences, key_difference
+from ckpt_migrate.matching.families.params import Differences
 from ckpt_migrate.matching.families.references import Reference, find_references
 from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.families.stamps import (
@@ -126,7 +127,8 @@ def link(
     verdicts += [Verdict(c, Status.UNREADABLE, reason=c.reason) for c in unreadable]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
-    return Matching(whole.summary, tuple(verdicts), expected, (*warnings, *copied_note(eligible, newest)))
+    warnings += (*drift_note(world.drifting), *copied_note(eligible, newest))
+    return Matching(whole.summary, tuple(verdicts), expected, warnings)
 
 
 def _world(
@@ -156,6 +158,7 @@ def _world(
         ends=NO_ENDS,
         rates=_rates(runs.values(), starts_s),
         differences=Differences({}),
+        drifting=frozenset(),
         name_shares=NAME_STAMP_SHARES,
         further=FURTHER_CHECKPOINT,
     )
@@ -189,7 +192,9 @@ def _first_cases(
         scores = weigh_all(one, finder.find(one), runs, world)
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
-    world, drifting = _learn_differences(cases, world)
+    chances, drifting = learn_drift(cases, runs, world.params)
+    world = replace(world, differences=Differences(chances), drifting=drifting)
+    world.index.forget(drifting)
     world = replace(world, name_shares=learn_name_shares(_name_differences(cases, runs)))
     world = replace(world, ends=learn_habits_of_ends((case.seen, runs[case.plain]) for case in cases if case.plain))
     out = []
@@ -198,20 +203,6 @@ def _first_cases(
         scores = weigh_again(case.scores, one, runs, world)
         out.append(Case(case.checkpoint, one, scores, case.plain))
     return out, world
-
-
-def _learn_differences(cases: Iterable[Case], world: World) -> tuple[World, frozenset[str]]:
-    """Learn which keys drift between config and log."""
-    agreed: Counter[str] = Counter()
-    differed: Counter[str] = Counter()
-    for case in cases:
-        teacher = next((one for one in case.scores if one.run_id == case.plain), None)
-        if teacher is not None:
-            agreed.update(teacher.comparison.keys(case.seen.config).difference(teacher.comparison.differing))
-            differed.update(teacher.comparison.differing)
-    learned = {key: key_difference(agreed[key], differed[key]) for key in agreed.keys() | differed.keys()}
-    drifting = frozenset(key for key, (_, is_drifting) in learned.items() if is_drifting)
-    return replace(world, differences=Differences({key: chance for key, (chance, _) in learned.items()})), drifting
 
 
 def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[float]:

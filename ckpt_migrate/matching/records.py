@@ -65,7 +65,7 @@ class Matching:
         clock: The clock of all directories together; folders may have their own.
         verdicts: One for each directory of a known name form, and for each unreadable one.
         expected_wrong: Sum of 1 - confidence over the matched ones.
-        warnings: What a person should know of the clocks, whole sentences.
+        warnings: What a person should know of clocks, file times and keys, whole sentences.
     """
 
     clock: Clock

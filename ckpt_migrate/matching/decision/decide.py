@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.decision.bound import Edge, certified, find_claims, others_odds
 from ckpt_migrate.matching.decision.contradiction import share_copied, speaking_against
 from ckpt_migrate.matching.decision.explain import explain
-from ckpt_migrate.matching.decision.refusal import why_no_candidate, why_not
+from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate, why_not
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MOST_CANDIDATES = 5
 """Candidates shown for a directory that is not decided."""
+FEWEST_CANDIDATES = 2
+"""So many are shown all the same: where two runs fit, or one does that a ghost outdoes, a person must see which."""
 LEAST_SHOWN = 1e-4
 """Candidates below this probability are not worth a person's time."""
 SMALLEST_SHARE = 0.02
@@ -33,7 +35,6 @@ SMALLEST_SHARE = 0.02
 LARGEST_GONE_SHARE = 0.9
 NAME_TRUST = 0.5
 """Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
-_ODDS_OF_SOME_FIT = 0.5
 _GONE = ""
 """Stands for ghosts and unlisted runs where answers are told apart by run id."""
 
@@ -192,9 +193,8 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
     if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
         by_posterior = [_doubted(one) for one in by_posterior]
     shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES])
-    total = sum(one.odds for one in case.scores)
-    status = Status.AMBIGUOUS if total / (1 + total) >= _ODDS_OF_SOME_FIT else Status.UNMATCHED
-    return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown))
+    status = Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED
+    return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown, FEWEST_CANDIDATES))
 
 
 def _doubted(one: Weighed) -> Weighed:
@@ -202,8 +202,8 @@ def _doubted(one: Weighed) -> Weighed:
     return replace(one, chances=replace(one.chances, posterior=one.chances.posterior * NAME_TRUST))
 
 
-def _worth(shown: Sequence[RankedRun]) -> tuple[RankedRun, ...]:
-    return tuple(one for one in shown if one.confidence >= LEAST_SHOWN)
+def _worth(shown: Sequence[RankedRun], fewest: int = 0) -> tuple[RankedRun, ...]:
+    return tuple(one for i, one in enumerate(shown) if one.confidence >= LEAST_SHOWN or i < fewest)
 
 
 def _rank(one: Weighed, case: Case, world: World, runs: Mapping[str, Run]) -> RankedRun:

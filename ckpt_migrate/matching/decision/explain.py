@@ -83,7 +83,9 @@ def _param_words(one: Score, seen: Seen, world: World) -> str:
     words = f"{same} of {one.comparison.compared} params agree"
     if different:
         words += f"; differing: {', '.join(different[:_MOST_KEYS])}"
-    elif same:
+    if one.comparison.unlike:
+        words += f"; of another kind, told by {', '.join(one.comparison.unlike[:_MOST_KEYS])}"
+    if same and not different:
         words += f", as in {world.index.count_agreeing(seen.config):,} of {runs:,} runs"
         rarest = world.index.rarest(seen.config)
         if rarest is not None:

@@ -59,7 +59,7 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if len(named) > 1:
         shown = ", ".join(named[:_SHOWN])
         return f"references name {len(named)} different runs: {shown}; remove or correct the wrong one"
-    if best.odds < 1:
+    if not is_some_fit(case):
         return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
     if chances.bound < THRESHOLD:
         return _why_unsure(case, best, chances.ghost, world)
@@ -75,6 +75,11 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
+
+
+def is_some_fit(case: Case) -> bool:
+    """Say whether it is likelier, by its candidates' odds, that some run fits than that none does."""
+    return sum(one.odds for one in case.scores) >= 1
 
 
 def why_no_candidate(seen: Seen) -> str:
@@ -113,17 +118,33 @@ def _and(families: Sequence[str]) -> str:
 def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
     close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
     if close:
-        mine, other = world.params[best.run_id], world.params[close[0].run_id]
-        apart = sorted(key for key in mine.keys() & other.keys() if mine[key].canonical != other[key].canonical)
-        missing = [key for key in apart if key not in case.seen.config]
-        count = len(close) + 1
-        if not apart:
-            return f"{count} runs fit, and no param tells them apart"
-        if missing:
-            return f"{count} runs fit; they differ in {', '.join(missing[:_SHOWN])}, which the directory does not say"
-        return f"{count} runs fit; they differ in {', '.join(apart[:_SHOWN])}"
+        return f"{len(close) + 1} runs fit{_apart(case, best, close[0], world)}"
     if best.comparison.differing:
         return f"one run is near, but differs in {', '.join(best.comparison.differing[:_SHOWN])}"
+    if best.comparison.unlike:
+        return f"one run is near, but of another kind, told by {', '.join(best.comparison.unlike[:_SHOWN])}"
     if ghost * _CLOSE_ODDS >= 1:
         return "one run fits, but a run like it that is no longer in the store would fit as well"
     return "one run fits, but another directory fits it as well, or too little is known of this one"
+
+
+def _apart(case: Case, best: Score, other: Score, world: World) -> str:
+    """Return in which params two runs that fit differ, and why that does not settle it."""
+    mine, theirs = world.params[best.run_id], world.params[other.run_id]
+    apart = sorted(
+        key
+        for key in mine.keys() | theirs.keys()
+        if key not in mine or key not in theirs or mine[key].canonical != theirs[key].canonical
+    )
+    if not apart:
+        return ", and no param tells them apart"
+    missing = [key for key in apart if key not in case.seen.config]
+    unused = [key for key in missing if key in world.drifting]
+    unsaid = [key for key in missing if key not in world.drifting]
+    if unused:
+        return (
+            f"; they differ in {', '.join(unused[:_SHOWN])}, not compared because configs differ from their logs in it"
+        )
+    if unsaid:
+        return f"; they differ in {', '.join(unsaid[:_SHOWN])}, which the directory does not say"
+    return f"; they differ in {', '.join(apart[:_SHOWN])}"

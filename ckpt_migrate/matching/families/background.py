@@ -25,6 +25,7 @@ class ParamIndex:
     Attributes:
         run_ids: All runs, sorted.
         signs: Per run, the values that it logged of keys that configs have.
+        telling: Keys of configs that some runs logged, and others did not though they logged params; see `compare`.
     """
 
     def __init__(self, params: Mapping[str, Params], keys: Collection[str]) -> None:
@@ -49,6 +50,9 @@ class ParamIndex:
         self._same = Counter(self.signs.values())
         self._totals = {key: bits.bit_count() for key, bits in self._has.items()}
         self._counts = {pair: bits.bit_count() for pair, bits in self._agree.items()}
+        logging = sum(bool(some) for some in params.values())
+        self.telling = frozenset(key for key in wanted if 0 < self._totals.get(key, 0) < logging)
+        self._kinds: dict[frozenset[str], int] = {}
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -64,11 +68,36 @@ class ParamIndex:
                 shared |= has
                 if len(value.raw) < SHORTEST_TRUNCATION:
                     same &= ~has | self._agree.get((key, value.canonical), 0)
-            known = self._known[config.sign] = same & shared
+            known = self._known[config.sign] = same & shared & ~self._unlike(config)
         return known
 
+    def _unlike(self, config: Params) -> int:
+        """Return the bit set of runs of another kind than a config: each has keys that the other lacks."""
+        names = config.names & self.telling
+        known = self._kinds.get(names)
+        if known is None:
+            lacking = more = 0
+            for key in self.telling:
+                if key in names:
+                    lacking |= ~self._has.get(key, 0)
+                else:
+                    more |= self._has.get(key, 0)
+            known = self._kinds[names] = lacking & more & self._all
+        return known
+
+    def share_alike(self, config: Params) -> float:
+        """Return the share of runs that are not of another kind than a config; never below 1/(N+1)."""
+        return max(len(self) - self._unlike(config).bit_count(), 1) / (len(self) + 1)
+
+    def forget(self, keys: frozenset[str]) -> None:
+        """Tell kinds of runs apart without these keys from now on."""
+        if keys & self.telling:
+            self.telling -= keys
+            for cache in (self._known, self._rarest, self._kinds):
+                cache.clear()
+
     def count_agreeing(self, config: Params) -> int:
-        """Return how many runs differ from a config in no key that both have."""
+        """Return how many runs differ from a config in no key that both have, and are of no other kind."""
         return self.agreeing(config).bit_count()
 
     def count_same(self, run_id: str) -> int:

@@ -14,6 +14,7 @@ from ckpt_migrate.matching.families.keys import KeyPatterns, normalise_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
 
     from ckpt_migrate.evidence.records import Scalar
 
@@ -155,11 +156,14 @@ class Comparison:
         same: How many keys agree.
         differing: Keys that both have and that differ, sorted.
         absent: Keys of the config that the run did not log, sorted.
+        unlike: Keys that show the run to be of another kind: of the config, which the run lacks though others log
+            them, then of the run, which the config lacks though others have them; empty unless there are both.
     """
 
     same: int = 0
     differing: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()
 
     @property
     def compared(self) -> int:
@@ -171,10 +175,16 @@ class Comparison:
         return config.names.difference(self.absent) if self.absent else config.names
 
 
-def compare(config: Params, logged: Params) -> Comparison:
+def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozenset()) -> Comparison:
     """Compare a checkpoint's params with a run's.
 
     Equal values are found as the intersection of two sets; only what is left is looked at one by one.
+
+    Args:
+        config: The checkpoint's.
+        logged: The run's.
+        telling: Keys whose presence tells kinds of runs apart. A log that lacks some of them may be cut short, and a
+            config may hold a part; only where each has what the other lacks are they of two kinds.
     """
     common = config.sign & logged.sign
     same = len(common)
@@ -189,4 +199,7 @@ def compare(config: Params, logged: Params) -> Comparison:
             same += 1
         else:
             differing.append(key)
-    return Comparison(same, tuple(sorted(differing)), tuple(sorted(absent)))
+    missing = [key for key in absent if key in telling]
+    more = sorted((logged.names & telling) - config.names) if missing and logged else []
+    unlike = (*sorted(missing), *more) if more else ()
+    return Comparison(same, tuple(sorted(differing)), tuple(sorted(absent)), unlike)

@@ -20,11 +20,15 @@ DRIFTING_KEY = 0.05
 """Chance that a key is one that frameworks change between config and log (devices, workers, warm-up)."""
 DRIFTING_DIFFERENCE = 0.5
 """Chance that a drifting key differs."""
+NEAR_MISS = 0.05
+"""Chance that a pair which is plain by its times alone is one of siblings: a single difference proves no drift."""
 FAITHFUL_PRIOR_PAIRS = 100.0
 """How many observed pairs the figure FAITHFUL_DIFFERENCE is worth."""
 UNKNOWN_DIFFERENCE = DRIFTING_KEY * DRIFTING_DIFFERENCE + (1 - DRIFTING_KEY) * FAITHFUL_DIFFERENCE
 """Chance that a key differs of which nothing has been observed."""
 _UNKNOWN_AGREES_LOG2 = math.log2(1 - UNKNOWN_DIFFERENCE)
+KIND = "(kind)"
+"""Stands for the kind of a config, told by which keys it has, where chances are given by key."""
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
 
@@ -46,11 +50,13 @@ class Differences:
             whole -= self._agree_log2(key)
         for key in comparison.differing:
             whole += math.log2(self._chances.get(key, UNKNOWN_DIFFERENCE)) - self._agree_log2(key)
+        if comparison.unlike:
+            whole += math.log2(self._chances.get(KIND, UNKNOWN_DIFFERENCE))
         return whole
 
     def surprise(self, config: Params, comparison: Comparison) -> float:
         """Return by how many bits this is less likely in a true pair than that all keys agree."""
-        if not comparison.differing:
+        if not comparison.differing and not comparison.unlike:
             return 0.0
         return self.log2(config, Comparison(0, (), comparison.absent)) - self.log2(config, comparison)
 
@@ -73,29 +79,38 @@ def most_param_bits(config: Params, world: World) -> float:
 
 
 def config_log2(config: Params, comparison: Comparison, world: World) -> float:
-    """Return log2 P(config | the run's params): each key agrees, or differs and then has its background frequency."""
+    """Return log2 P(config | the run's params): each key agrees, or differs and then has its background frequency.
+
+    So does the kind, told by which keys a config has.
+    """
     bits = world.differences.log2(config, comparison)
     for key in comparison.differing:
         bits += math.log2(min(world.index.frequency(key, config[key].canonical), LARGEST_FREQUENCY))
+    if comparison.unlike:
+        bits += math.log2(min(world.index.share_alike(config), LARGEST_FREQUENCY))
     return bits
 
 
-def key_difference(agreed: int, differed: int) -> tuple[float, bool]:
+def key_difference(agreed: int, differed: int, chosen: int = 0) -> tuple[float, bool]:
     """Return the chance that a key differs in a true pair, and whether it says nothing (it drifts).
 
     A key is either faithful (differs with chance FAITHFUL_DIFFERENCE) or drifting (with chance one half); the
-    posterior follows from the pairs observed.
+    posterior follows from the pairs observed, some of which are near misses.
 
-    >>> key_difference(20, 0)[1], key_difference(5, 9)[1]
-    (False, True)
+    Args:
+        agreed: Pairs that agree in it, and are plain without it.
+        differed: Pairs that differ in it.
+        chosen: Pairs that are plain only because they agree in it; they say how often a faithful key differs.
+
+    >>> key_difference(20, 0)[1], key_difference(5, 9)[1], key_difference(0, 1)[1], key_difference(0, 2)[1]
+    (False, True, False, True)
     """
     drifting = math.log(DRIFTING_KEY) + (agreed + differed) * math.log(DRIFTING_DIFFERENCE)
-    faithful = (
-        math.log(1 - DRIFTING_KEY)
-        + agreed * math.log1p(-FAITHFUL_DIFFERENCE)
-        + differed * math.log(FAITHFUL_DIFFERENCE)
-    )
+    faithful = math.log(1 - DRIFTING_KEY) + agreed * math.log1p(-FAITHFUL_DIFFERENCE) + differed * math.log(NEAR_MISS)
     share = 1 / (1 + math.exp(max(-700.0, min(700.0, faithful - drifting))))
-    rate = (differed + FAITHFUL_DIFFERENCE * FAITHFUL_PRIOR_PAIRS) / (agreed + differed + FAITHFUL_PRIOR_PAIRS)
+    total = agreed + differed + chosen
+    rate = (differed + FAITHFUL_DIFFERENCE * FAITHFUL_PRIOR_PAIRS) / (total + FAITHFUL_PRIOR_PAIRS)
+    if chosen and share <= DRIFTING_DIFFERENCE:
+        return min(rate, DRIFTING_DIFFERENCE), False
     chance = share * DRIFTING_DIFFERENCE + (1 - share) * rate
     return min(chance, DRIFTING_DIFFERENCE), share > DRIFTING_DIFFERENCE

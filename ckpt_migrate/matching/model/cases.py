@@ -65,13 +65,31 @@ def ranked(case: Case) -> Case:
 
 
 def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
-    """Return the run that teaches: the only one referred to, far ahead in time, or alone in agreeing throughout."""
+    """Return the run that teaches: the only one referred to, far ahead in time, or alone in agreeing throughout.
+
+    Where keys drift none agrees throughout; one does all the same, but for some keys in which all others differ too.
+    """
     named = {reference.run_id for reference in seen.references}
     if len(named) == 1:
         return next((one for one in scores if one.run_id in named), None)
-    by_time = sorted(scores, key=lambda one: (-one.time, one.run_id))
-    lead = by_time[0].time - by_time[1].time if len(by_time) > 1 else PLAIN_BITS
-    if by_time and by_time[0].time + by_time[0].prior >= PLAIN_BITS and lead >= PLAIN_BITS:
-        return by_time[0]
+    if leads_by_time(scores):
+        return min(scores, key=lambda one: (-one.time, one.run_id))
     whole = [one for one in scores if one.comparison.compared and not one.comparison.differing]
-    return whole[0] if len(whole) == 1 and whole[0].time > 0 else None
+    best = whole[0] if len(whole) == 1 else None if whole else _nearest_by_params(scores)
+    return best if best is not None and best.time > 0 else None
+
+
+def _nearest_by_params(scores: Sequence[Score]) -> Score | None:
+    """Return the run that differs only where all others differ, each of which differs in more besides."""
+    compared = sorted((one for one in scores if one.comparison.compared), key=lambda one: len(one.comparison.differing))
+    if len(compared) < len(("best", "other")):
+        return None
+    best = frozenset(compared[0].comparison.differing)
+    return compared[0] if all(best < set(one.comparison.differing) for one in compared[1:]) else None
+
+
+def leads_by_time(scores: Sequence[Score]) -> bool:
+    """Say whether one run is plain by its start alone."""
+    by_time = sorted(scores, key=lambda one: (-one.time, one.run_id))[:2]
+    lead = by_time[0].time - by_time[1].time if len(by_time) > 1 else PLAIN_BITS
+    return bool(by_time) and by_time[0].time + by_time[0].prior >= PLAIN_BITS and lead >= PLAIN_BITS

@@ -97,6 +97,7 @@ class World:
         ends: When the newest files are written.
         rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
         differences: Per key, the chance that it differs in a true pair.
+        drifting: Keys that are not compared, for they differ between config and log in true pairs.
         name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
         further: Directories made when a run was taken up again, per run.
     """
@@ -112,6 +113,7 @@ class World:
     ends: Ends
     rates: Mapping[str, float]
     differences: Differences
+    drifting: frozenset[str]
     name_shares: Mapping[int, float]
     further: float
 

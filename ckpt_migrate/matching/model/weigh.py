@@ -44,7 +44,7 @@ def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], wo
         plain = one.bits - one.reference
         if plain + most < best - SKIPPED_BITS and one.reference <= 0:
             continue
-        one.comparison = compare(seen.config, world.params[one.run_id])
+        one.comparison = compare(seen.config, world.params[one.run_id], world.index.telling)
         one.params = param_bits(seen.config, one.comparison, world)
         best = max(best, plain + one.params)
         out.append(one)
@@ -66,7 +66,9 @@ def weigh_again(scores: Iterable[Score], seen: Seen, runs: Mapping[str, Run], wo
     for one in scores:
         again = weigh(seen, runs[one.run_id], world)
         known = one.comparison.compared + len(one.comparison.absent) == len(seen.config)
-        again.comparison = one.comparison if known else compare(seen.config, world.params[one.run_id])
+        again.comparison = (
+            one.comparison if known else compare(seen.config, world.params[one.run_id], world.index.telling)
+        )
         again.params = param_bits(seen.config, again.comparison, world)
         out.append(again)
     return tuple(sorted(out, key=lambda one: (-one.bits, one.run_id)))

@@ -19,6 +19,7 @@ SCENARIOS: Mapping[str, Callable[[int, int], World]] = {
         plain.references,
         plain.orphans,
         sweeps.sweeps,
+        sweeps.text_sweeps,
         sweeps.blind_sweeps,
         sweeps.ghosts,
         sweeps.loss_twins,

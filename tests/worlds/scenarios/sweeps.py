@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from worlds.launches import by_hand, loop, replicate, sweep
+from worlds.launches import by_hand, loop, replicate, sweep, train
 from worlds.scenarios.plain import draw_project, draw_world_rng, lose
 from worlds.world import Project, World, assemble
 
@@ -125,6 +125,24 @@ def ghost_twins(seed: int, size: int) -> World:
     cleaned = rng.choice((0.05, 0.15, 0.3))
     trainings = [replace(each, has_directory=False) if rng.random() < cleaned else each for each in trainings]
     return assemble("ghost_twins", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.2)
+
+
+def text_sweeps(seed: int, size: int) -> World:
+    """A loop starts the same training a second apart over one text param; a few runs are purged, near misses left."""
+    rng = draw_world_rng("text_sweeps", seed)
+    habits, host = draw_project(rng, seed_key=False)
+    names = ("sma_cross", "rsi_bands", "macd", "stochastic", "momentum")
+    trainings: list[Training] = []
+    start_s = habits.first_day_s
+    while len(trainings) < size // 2:
+        start_s += rng.uniform(600, 90_000)
+        base = habits.schema.defaults
+        length_s = rng.uniform(4, 20)
+        for turn, name in enumerate(rng.sample(names, 4)):
+            at_s = start_s + turn + rng.uniform(0, 0.3)
+            config = base | {"strategy": name}
+            trainings.append(train(rng, habits, host, start_s=at_s, config=config, duration_s=length_s))
+    return assemble("text_sweeps", seed, [Project(habits, tuple(lose(rng, trainings, rng.choice((0.05, 0.1, 0.2)))))])
 
 
 def reruns(seed: int, size: int) -> World:
