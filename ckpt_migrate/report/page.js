@@ -2,7 +2,7 @@
 // Names come from disks and stores: they reach the page as text alone, what moves or turns letters written out.
 (async () => {
   const PAGE = 100;
-  const MOST_DOTS = 2000;
+  const MOST_DOTS = 1500;
   // Okabe and Ito's colours, which all kinds of eyes tell apart; each with a shape of its own.
   const KINDS = {
     "matched": ["#0072b2", "circle"], "by hand": ["#cc79a7", "star"], "linked": ["#009e73", "square"],
@@ -141,7 +141,7 @@
     { displayModeBar: false, responsive: true });
   };
   let waiting = null;
-  const later = (work) => { clearTimeout(waiting); waiting = setTimeout(() => window.Plotly && work(), 60); };
+  const later = (work) => { clearTimeout(waiting); waiting = setTimeout(() => window.Plotly && work(), 200); };
   const links = (pairs, name, dash, color) => {
     const x = [], y = [];
     for (const [row, start] of pairs) { x.push(row.stamp, start, null); y.push(row.found, RUNS, null); }

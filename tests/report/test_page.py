@@ -77,7 +77,7 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
 
     def call(plan: Plan, **settings: Any) -> Any:
         path = tmp_path / "report.html"
-        doubts = (Doubt(plan.entries[0].checkpoint, plan.entries[0].run_id or "", "it starts 40 days later"),)
+        doubts = [Doubt(one.checkpoint, one.run_id or "", "it starts 40 days later") for one in plan.entries[:1]]
         path.write_text(render(plan_page(plan, RECIPE, doubts)), encoding="utf-8")
         assert path.stat().st_size < MOST_BYTES
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
@@ -196,3 +196,10 @@ def test_ten_thousand_entries_are_at_hand_within_three_seconds(opened: Callable[
     assert page.locator("#count").inner_text() == "10,000 of 10,000 directories"
     page.click("text=Later")
     assert page.locator("#place").inner_text() == "101 to 200 of 10,000"
+
+
+def test_a_plan_without_entries_and_one_without_times_are_pages_too(opened: Callable[..., Any]) -> None:
+    page = opened(small_plan(entries=(), runs={}, links=()))
+    assert page.locator("#count").inner_text() == "0 of 0 directories"
+    page = opened(small_plan(entries=(entry(1, checkpoint=f"{ROOT}/of no form"),), runs={}, links=()))
+    assert page.locator("#count").inner_text() == "1 of 1 directories"
