@@ -19,11 +19,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import storage
+from ckpt_migrate.evidence.pool import MAX_POOLED
 from ckpt_migrate.evidence.records import Evidence, Fact, FactKind, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from ckpt_migrate.evidence.records import Scalar
     from ckpt_migrate.records import Checkpoint
 
 MAX_CACHE_BYTES = 256 << 20
@@ -156,12 +158,13 @@ class _Evidence(Mapping[str, Evidence]):
         self._decoded = fresh
         self._kept = kept
         self._read = read
+        self._pool: dict[tuple[object, ...], Fact] = {}
 
     def __getitem__(self, path: str) -> Evidence:
         found = self._decoded.get(path)
         if found is None:
             checkpoint = self._checkpoints[path]
-            found = _decode(self._kept.pop(path)) or next(self._read([checkpoint]))
+            found = _decode(self._kept.pop(path), self._pool) or next(self._read([checkpoint]))
             self._decoded[path] = found
         return found
 
@@ -186,7 +189,7 @@ def _encode(path: str, key: str, evidence: Evidence) -> _Line | None:
     problems = json.dumps([[one.source, one.reader, one.what] for one in evidence.problems])
     data = f'{{"sources":{json.dumps(sources)},"blocks":[{",".join(blocks)}],"problems":{problems}}}'
     line = (json.dumps(path), key, f"{zlib.crc32(data.encode()):08x}", data)
-    return line if _decode(line) == evidence else None
+    return line if _decode(line, {}) == evidence else None
 
 
 def _refuse(value: object) -> object:
@@ -194,8 +197,8 @@ def _refuse(value: object) -> object:
     return {"": repr(value)}
 
 
-def _decode(line: _Line) -> Evidence | None:
-    """Return the evidence in a line; None when the line is damaged."""
+def _decode(line: _Line, pool: dict[tuple[object, ...], Fact]) -> Evidence | None:
+    """Return the evidence in a line; None when the line is damaged. Equal facts are made once, as reading does."""
     *_, checksum, data = line
     if checksum != f"{zlib.crc32(data.encode()):08x}":
         return None
@@ -204,7 +207,7 @@ def _decode(line: _Line) -> Evidence | None:
         blocks = found["blocks"]
         return Evidence(
             tuple(
-                Fact(_KINDS[kind], sys.intern(key), value, sys.intern(source), sys.intern(reader))
+                _fact(pool, (kind, key, value, source, reader))
                 for source, reader, block in found["sources"]
                 for kind, key, value in blocks[block]
             ),
@@ -212,3 +215,17 @@ def _decode(line: _Line) -> Evidence | None:
         )
     except (ValueError, LookupError, TypeError):
         return None
+
+
+def _fact(pool: dict[tuple[object, ...], Fact], parts: tuple[str, str, Scalar, str, str]) -> Fact:
+    kind, key, value, source, reader = parts
+    # 1, 1.0 and True are equal, and not the same text; lists cannot be looked up.
+    known = None if isinstance(value, list) else (parts, value.__class__)
+    found = None if known is None else pool.get(known)
+    if found is None:
+        found = Fact(_KINDS[kind], sys.intern(key), value, sys.intern(source), sys.intern(reader))
+        if known is not None:
+            if len(pool) > MAX_POOLED:
+                pool.clear()
+            pool[known] = found
+    return found
