@@ -17,9 +17,9 @@ from ckpt_migrate.tracking.experiment_folder import experiments_of, list_folder
 from ckpt_migrate.tracking.passed_over import PassedOver
 from ckpt_migrate.tracking.preference import preference
 from ckpt_migrate.tracking.processes import map_batches
-from ckpt_migrate.tracking.records import Mention, Run
+from ckpt_migrate.tracking.records import Mention, Run, RunDetails
 from ckpt_migrate.tracking.run_fields import status_name, utc_ms
-from ckpt_migrate.tracking.run_folder import META, RunFolder, read_head, unpack
+from ckpt_migrate.tracking.run_folder import META, LastPoints, RunFolder, read_head
 from ckpt_migrate.tracking.uri import mask_credentials
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from ckpt_migrate.tracking.experiment_folder import Experiment
-    from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, RunDetails, StoreWarning
-    from ckpt_migrate.tracking.run_folder import Head, PackedPoints, Texts
+    from ckpt_migrate.tracking.records import ArtifactFile, MetricPoint, StoreWarning
+    from ckpt_migrate.tracking.run_folder import Head, Texts
 
 _RESERVED = frozenset({"tags", "datasets", "traces", "models"})  # in an experiment's folder, beside the runs
 _BATCH = 100  # runs read at once by one process
@@ -76,19 +76,10 @@ class FileRunStore:
         self._read_runs()
         wanted = [run_id for run_id in sorted(set(run_ids)) if run_id in self._folders]
         missing = [run_id for run_id in wanted if run_id not in self._details]
-
-        def read(batch: Sequence[str]) -> tuple[list[tuple[Texts | None, PackedPoints]], _Warnings]:
-            known: dict[bytes, str] = {}
-            passed_over = PassedOver()
-            found = []
-            for run_id in batch:
-                folder = self._folders[run_id]
-                texts = None if run_id in self._texts else folder.texts(passed_over, known)
-                found.append((texts, folder.packed_points(passed_over)))
-            return found, passed_over.pairs()
-
-        for run_id, (texts, points) in zip(missing, self._read(read, missing), strict=True):
-            self._details[run_id] = unpack(self._texts.pop(run_id) if texts is None else texts, points)
+        self._read_texts([run_id for run_id in missing if run_id not in self._texts])
+        for run_id in missing:
+            points = LastPoints(self._folders[run_id], self._passed_over)
+            self._details[run_id] = RunDetails(*self._texts.pop(run_id), points)
         return {run_id: self._details[run_id] for run_id in wanted}
 
     def mentions(self, pattern: re.Pattern[str]) -> Iterator[Mention]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,11 +13,11 @@ from ckpt_migrate.tracking.key_files import read_bounded, read_keys
 from ckpt_migrate.tracking.meta_yaml import MAX_BYTES as MAX_META_BYTES
 from ckpt_migrate.tracking.meta_yaml import MetaError, parse_meta
 from ckpt_migrate.tracking.metric_lines import all_points, last_point
-from ckpt_migrate.tracking.records import MetricPoint, RunDetails
+from ckpt_migrate.tracking.records import MetricPoint
 from ckpt_migrate.tracking.run_fields import RUN_NAME_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from ckpt_migrate.tracking.passed_over import PassedOver
 
@@ -27,9 +28,6 @@ MAX_METRIC_BYTES = 64 << 20
 
 Texts: TypeAlias = "tuple[dict[str, str], dict[str, str]]"
 """Params and tags."""
-
-PackedPoints: TypeAlias = "dict[str, tuple[float, int, int]]"
-"""Last points as plain containers, which pass from process to process at little cost."""
 
 Head: TypeAlias = "tuple[dict[str, str | None] | None, str | None]"
 """The fields of a run's meta.yaml, or why there are none; neither where the folder is no run's."""
@@ -87,17 +85,22 @@ class RunFolder:
             found[intern(key)] = text
         return found
 
-    def packed_points(self, passed_over: PassedOver) -> PackedPoints:
-        """Return the last point of every metric, sorted by key: value, step, time."""
-        points = {}
+    def last_points(self, passed_over: PassedOver) -> dict[str, MetricPoint | None]:
+        """Return the last point of every metric, sorted by key; None where a file holds none."""
         folder = f"{self.path}/metrics"
-        for key, data in read_keys(folder, MAX_METRIC_BYTES, passed_over):
-            point, malformed = last_point(data)
-            if point is None or malformed:
-                _note(f"{folder}/{key}", malformed, passed_over)
-            if point is not None:
-                points[sys.intern(key)] = (point.value, point.step, point.timestamp_utc_ms)
-        return points
+        found = read_keys(folder, MAX_METRIC_BYTES, passed_over)
+        return {sys.intern(key): _last(f"{folder}/{key}", data, passed_over) for key, data in found}
+
+    def last_point(self, key: str, passed_over: PassedOver) -> MetricPoint | None:
+        """Return the last point of one metric, whose key has no `/`; None where there is none."""
+        path = f"{self.path}/metrics/{key}"
+        try:
+            return _last(path, read_bounded(path, MAX_METRIC_BYTES), passed_over)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, ValueError):
+            return None
+        except OSError as error:
+            passed_over.add(path, f"cannot be read ({error.strerror or error})")
+            return None
 
     def histories(self, passed_over: PassedOver) -> Mapping[str, Sequence[MetricPoint]]:
         """Return every well-formed point of every metric, sorted by step, then time."""
@@ -132,10 +135,53 @@ def read_head(folder: str) -> Head:
     return fields, None
 
 
+class LastPoints(Mapping[str, MetricPoint]):
+    """The last point of each metric of a run; a file is read when its metric is asked for, all when all are.
+
+    Matching asks most runs for one or two of their metrics, and there may be millions of files.
+    """
+
+    __slots__ = ("_folder", "_found", "_is_whole", "_passed_over")
+
+    def __init__(self, folder: RunFolder, passed_over: PassedOver) -> None:
+        self._folder = folder
+        self._passed_over = passed_over
+        self._found: dict[str, MetricPoint | None] = {}
+        self._is_whole = False
+
+    def __getitem__(self, key: str) -> MetricPoint:
+        if not self._is_whole and key not in self._found:
+            if "/" in key:
+                self._read_all()
+            else:
+                self._found[key] = self._folder.last_point(key, self._passed_over)
+        point = self._found.get(key)
+        if point is None:
+            raise KeyError(key)
+        return point
+
+    def __iter__(self) -> Iterator[str]:
+        self._read_all()
+        return (key for key, point in self._found.items() if point is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __repr__(self) -> str:
+        return f"LastPoints({dict(self)!r})"
+
+    def _read_all(self) -> None:
+        if not self._is_whole:
+            self._found = self._folder.last_points(self._passed_over)
+            self._is_whole = True
+
+
+def _last(path: str, data: bytes, passed_over: PassedOver) -> MetricPoint | None:
+    point, malformed = last_point(data)
+    if point is None or malformed:
+        _note(path, malformed, passed_over)
+    return point
+
+
 def _note(where: str, malformed: int, passed_over: PassedOver) -> None:
     passed_over.add(where, f"{malformed} malformed lines" if malformed else "holds no metric value")
-
-
-def unpack(texts: Texts, points: PackedPoints) -> RunDetails:
-    """Return what was read as the record that leaves this room."""
-    return RunDetails(*texts, {key: MetricPoint(*point) for key, point in points.items()})
