@@ -69,7 +69,9 @@ def _ends(path: str) -> tuple[str, list[str]]:
     if start > len(first) + 1:
         # The first line of the tail is most likely a part of one.
         tail = tail.partition(b"\n")[2]
-    return first.decode("utf-8-sig", "replace"), tail.decode("utf-8", "replace").splitlines()
+    # Zeros stand where a disk ran full; older Pythons read no line with one.
+    text = tail.replace(b"\0", b"").decode("utf-8", "replace")
+    return first.replace(b"\0", b"").decode("utf-8-sig", "replace"), text.splitlines()
 
 
 def _last_values(header: str, lines: list[str]) -> dict[str, str]:
