@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.clock.guesses import DECISIVE_MARGIN_NATS, TIED_AGREEMENT, guess_clocks, is_same
+from ckpt_migrate.matching.clock.guesses import DECISIVE_MARGIN_NATS, TIED_AGREEMENT, Fitted, guess_clocks, is_same
 from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine
+from ckpt_migrate.matching.clock.proof import is_lag_proved, unproved_words
 from ckpt_migrate.matching.clock.zones import agreement, local_seconds, merge_equal, offset_functions, zone_function
 from ckpt_migrate.plan.records import Clock
 
@@ -28,6 +29,8 @@ __all__ = ["FittedClock", "Phase", "Reading", "fit_clock", "zone_function"]
 
 LARGEST_SAMPLE = 600
 """Stamps used for scoring; more would not change a margin of hundreds of nats."""
+UNKNOWN_SCALE_S = 3.0
+"""Width of the lag's distribution where nothing is known of it."""
 NEIGHBOURS = 8
 """Explained stamps, the nearest in time, that say which of two clocks wrote a stamp."""
 _LARGEST_MARGIN = 1e6
@@ -106,7 +109,7 @@ class FittedClock:
     @property
     def scale_s(self) -> float:
         """Width of the lag's distribution of the first phase, seconds; 3 while undecided."""
-        return self.phases[0].scale_s if self.phases else 3.0
+        return self.phases[0].scale_s if self.phases else UNKNOWN_SCALE_S
 
     def readings(self, local: datetime) -> tuple[Reading, ...]:
         """Return the ways to read a stamp; none where the zone is undecided, two in a repeated hour."""
@@ -147,13 +150,16 @@ def fit_clock(stamps: Iterable[Stamp], starts_s: Sequence[float], *, timezone_na
     first_s, last_s = _common_range(distinct, starts_s)
     given = None if timezone_name is None else zone_function(timezone_name, first_s, last_s)
     if not distinct or not starts_s:
-        phases = () if given is None else (Phase((given,), 0.0, 3.0),)
+        phases = () if given is None else (Phase((given,), 0.0, UNKNOWN_SCALE_S),)
         return FittedClock(_summary(timezone_name, None, is_given=given is not None), phases)
     sample = _sample(distinct)
     if given is None:
         return _infer(sample, starts_s, first_s, last_s)
     rows = lag_rows(given, sample, starts_s)
     fit = refine(rows, fit_lags(rows))
+    if not is_lag_proved(Fitted(given, fit, sample, rows)):
+        undecided = FittedClock(_summary(timezone_name, None, is_given=True), (Phase((given,), 0.0, UNKNOWN_SCALE_S),))
+        return replace(undecided, warnings=(unproved_words(fit.lag_s),))
     clock = FittedClock(_summary(timezone_name, fit, is_given=True), (Phase((given,), fit.lag_s, fit.scale_s),))
     return replace(clock, warnings=_contradiction(given, fit, _infer(sample, starts_s, first_s, last_s), sample))
 
@@ -202,6 +208,9 @@ def _infer(sample: Sequence[Stamp], starts_s: Sequence[float], first_s: float, l
     margin = best.log_likelihood - rival.log_likelihood if rival is not None else _LARGEST_MARGIN
     if lead.fit.hits == 0 or margin < DECISIVE_MARGIN_NATS:
         return FittedClock(_summary(None, lead.fit, margin=margin), ())
+    unproved = next((part.fit.lag_s for part in best.parts if not is_lag_proved(part)), None)
+    if unproved is not None:
+        return FittedClock(_summary(None, lead.fit, margin=margin), (), (unproved_words(unproved),))
     tied = [guess for guess in guesses[1:] if best.log_likelihood - guess.log_likelihood < DECISIVE_MARGIN_NATS]
     phases = tuple(_phase(number, best, tied, hours) for number in range(len(best.parts)))
     zones = [zone for function in phases[0].functions for zone in function.zones]

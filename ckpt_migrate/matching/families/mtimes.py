@@ -191,10 +191,12 @@ def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]
     copied = sum(checkpoint.path not in newest_s for checkpoint in timed)
     if not copied:
         return ()
+    is_stamped = any(c.name is not None and c.name.local_time is not None for c in timed)
+    when = "together, more than a day after their stamps" if is_stamped else "within one hour"
     words = (
-        f"modification times were lost, as by a copy: the newest files of {copied:,} of {len(timed):,} directories lie "
-        "together in time while their stamps lie days apart. These times are not used; where the tree can still be "
-        "copied with its times (cp -a, rsync -a), a plan of that copy decides more"
+        f"modification times were lost, as by a copy: the newest files of {copied:,} of {len(timed):,} directories "
+        f"were written {when}. These times are not used; where the tree can still be copied with its times (cp -a, "
+        "rsync -a), a plan of that copy decides more"
     )
     return (words,)
 
