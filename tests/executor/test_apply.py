@@ -22,6 +22,7 @@ from ckpt_migrate.errors import (
     PlanError,
     UnfinishedError,
 )
+from ckpt_migrate.executor import batches
 from ckpt_migrate.executor.filestate import FileState
 from ckpt_migrate.executor.identity import Identity
 from ckpt_migrate.executor.moves import order_moves, unit_renames
@@ -69,6 +70,23 @@ def test_a_plan_is_carried_out(small: Tree, recipe: Recipe) -> None:
     assert after["checkpoints/phase2"] == before["checkpoints/phase2"]
     readme = (small.root / f"{run_id(1)}_{stamp(1)}" / "README.md").read_bytes()
     assert readme.startswith(b"my notes\nwithout end\n\n<!-- ckpt-migrate:begin -->\n")
+
+
+def test_groups_of_names_alone_are_larger(
+    tree: Tree, small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait for the disk once a group, not once a directory; both ways, and with manifests groups stay small."""
+    monkeypatch.setattr(batches, "GROUP_SIZE", 1)
+    monkeypatch.setattr(batches, "NAMES_ONLY", 2)
+    before = small.snapshot()
+    numbers = {}
+    for manifests in ((), recipe.manifests):
+        log = apply_plan(tree.plan(), replace(recipe, manifests=manifests)).log
+        assert log is not None
+        assert roll_back(log).is_complete
+        assert small.snapshot() == before
+        numbers[len(manifests)] = Path(log).read_text(encoding="utf-8").count('"kind":"group"')
+    assert numbers == {0: 4, len(recipe.manifests): 6}
 
 
 def test_order_by_time_is_kept(tree: Tree, recipe: Recipe) -> None:
