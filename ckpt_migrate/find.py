@@ -28,10 +28,11 @@ _ID_WRITTEN_OTHERWISE = re.compile(r"[0-9A-Fa-f][0-9A-Fa-f-]*(?=_|$)")
 
 @dataclass(frozen=True, slots=True)
 class Renaming:
-    """A rename that a log records as in force; absolute paths."""
+    """A rename that a log records as in force; absolute paths, that of the log too."""
 
     old: str
     new: str
+    log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterat
         if history.state is not LogState.ROLLED_BACK:
             for item in history.items.values():
                 if item.source != item.target and (item.is_applied or os.path.lexists(item.target)):
-                    yield Renaming(item.source, item.target)
+                    yield Renaming(item.source, item.target, history.path)
 
 
 def find(

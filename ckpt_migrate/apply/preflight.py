@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import manifest
+from ckpt_migrate.apply.gone import describe_gone
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, identify, list_files
@@ -64,6 +65,7 @@ class Preflight:
         self._manifests = {template.name for template in recipe.manifests}
         self._leaving = set(vacated)
         self._folders: dict[str, _Folder] = {}
+        self._gone: list[Task] = []
         self._user: int = getattr(os, "geteuid", lambda: 0)()
         self._groups = {getattr(os, "getegid", lambda: 0)(), *getattr(os, "getgroups", list)()}
         self._now_s = time.time()
@@ -85,6 +87,7 @@ class Preflight:
             if found:
                 self.inspected.pop(task.item, None)
             self.problems += (f"{task.label}: {problem}" for problem in found)
+        self.problems += describe_gone(self._gone, roots)
         self.problems += _space_problems(tasks, self._recipe)
 
     def _task_problems(self, task: Task) -> Iterator[str]:
@@ -96,7 +99,7 @@ class Preflight:
             found = os.lstat(task.source)
             root, folder = self._folder(task.root), self._folder(parent)
         except FileNotFoundError:
-            yield "is not there any more"
+            self._gone.append(task)
             return
         except OSError as error:
             yield f"cannot be looked at ({error.strerror})"

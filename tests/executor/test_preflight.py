@@ -26,11 +26,16 @@ if TYPE_CHECKING:
 
 def _refusal(tree: Tree, recipe: Recipe) -> tuple[str, ...]:
     """Return the problems of a refused apply, having checked that it made nothing."""
+    problems = _refusal_beside_logs(tree, recipe)
+    assert not (tree.root / ".ckpt-migrate").exists()
+    return problems
+
+
+def _refusal_beside_logs(tree: Tree, recipe: Recipe) -> tuple[str, ...]:
     before = tree.snapshot()
     with pytest.raises(DriftError) as caught:
         apply_plan(tree.plan(), recipe)
     assert tree.snapshot() == before
-    assert not (tree.root / ".ckpt-migrate").exists()
     return caught.value.problems
 
 
@@ -89,6 +94,22 @@ def test_drift_of_a_source(small: Tree, recipe: Recipe, drift: Callable[[Path], 
     problems = _refusal(small, recipe)
     assert len(problems) == 1
     assert problems[0].startswith(f"{small.entries[0].checkpoint}: {problem}")
+
+
+def test_a_stale_plan_is_told_which_apply_renamed_its_directories(small: Tree, recipe: Recipe) -> None:
+    """One line for each log, however many directories it renamed; what no log knows is said to be gone, as ever."""
+    gone, first, second = small.entries
+    one = apply_plan(small.plan([second]), recipe).log
+    problem = f"{second.checkpoint}: was renamed to {run_id(2)}_{stamp(2)} by the apply of {one}"
+    assert _refusal_beside_logs(small, recipe) == (problem,)
+    assert one is not None
+    assert roll_back(one).is_complete
+    both = apply_plan(small.plan([first, second]), recipe).log
+    shutil.rmtree(small.folder / gone.checkpoint)
+    assert _refusal_beside_logs(small, recipe) == (
+        f"{gone.checkpoint}: is not there any more",
+        f"{first.checkpoint} and 1 more: were renamed, this one to {run_id(1)}_{stamp(1)}, by the apply of {both}",
+    )
 
 
 @pytest.mark.parametrize("kind", ["file", "empty directory", "directory", "dangling link"])
