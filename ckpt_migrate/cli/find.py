@@ -33,20 +33,28 @@ def command(
     Example:
       ckpt-migrate find ac7c134d --root checkpoints --tracking-uri mlruns
     """
+    problems: list[str] = []
+
+    def warn(problem: str) -> None:
+        problems.append(problem)
+        output.say(f"Warning: {problem}")
+
     found = api.find(
         queries,
         roots,
         tracking_uri=tracking_uri,
         migration=migration,
         progress=output.bars(),
-        on_problem=lambda problem: output.say(f"Warning: {problem}"),
+        on_problem=warn,
     )
     if output_format == "json":
         output.print_json(found)
     else:
         for one in found:
             _print(one)
-    return 0 if all(one.checkpoints or one.runs for one in found) else EXIT_UNDECIDED
+    # A run alone is an answer only where every log was read: one that was not may say which directory is its.
+    is_answered = all(one.checkpoints or (one.runs and not problems) for one in found)
+    return 0 if is_answered else EXIT_UNDECIDED
 
 
 def _print(found: Found) -> None:

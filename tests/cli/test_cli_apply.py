@@ -358,6 +358,10 @@ def test_a_log_that_was_emptied_is_never_said_to_be_undone(ckpt: Call, project: 
     assert "nothing that is left of it says what was changed" in ended.err
     found = ckpt("find", project.training(0).uid, "--root", "checkpoints", *STORE)
     assert "renames recorded there are not known" in found.err
+    assert found.code == EXIT_DONE  # the run says the id in its own name
+    (project.root / project.training(0).target).rename(project.folder / "elsewhere")
+    found = ckpt("find", project.training(0).run_id, "--root", "checkpoints", *STORE)
+    assert (found.code, "no checkpoint directory below the roots" in found.out) == (EXIT_UNDECIDED, True)
 
 
 def test_a_root_that_was_moved_is_said_to_be_gone(ckpt: Call, project: Project, plan: Path) -> None:
