@@ -19,7 +19,7 @@ from ckpt_migrate.executor.identity import TEMPORARY_PREFIX
 from ckpt_migrate.executor.operations import Phase
 from ckpt_migrate.executor.reconcile import Finding, Goal, reconcile
 from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
-from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.executor.session import LOG_REMEDY, begin_record, hold_roots, run_groups, state_folders
 from ckpt_migrate.executor.tags import TagFinding, reconcile_tags, tag_groups
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
@@ -218,7 +218,8 @@ class _Rollback:
             journal = Journal.reopen(self.history.contents)
         except OSError as error:
             what = f"the log cannot be written: {error.strerror}; nothing was changed"
-            raise ExecutionError(what, where=path) from error
+            remedy = f"{LOG_REMEDY}, then: ckpt-migrate rollback {shlex.quote(path)}"
+            raise ExecutionError(what, where=path, remedy=remedy) from error
         is_complete = self.result(findings, ()).is_complete
         with journal:
             done = run_groups(

@@ -25,7 +25,7 @@ from ckpt_migrate.executor.moves import order_moves
 from ckpt_migrate.executor.operations import Change, Phase, WriteFile
 from ckpt_migrate.executor.reconcile import Goal, reconcile
 from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
-from ckpt_migrate.executor.session import begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.executor.session import LOG_REMEDY, begin_record, hold_roots, run_groups, state_folders
 from ckpt_migrate.journal.log_file import LOG_FORMAT, SUFFIX, Journal
 from ckpt_migrate.journal.logs import commands, guard, log_sizes
 from ckpt_migrate.plan.records import Action
@@ -180,7 +180,8 @@ class _Apply:
                 yield group
                 number = group.number + 1
         units = order_moves(self._fresh(history))
-        for tasks in batches(self.progress.track(units, label="Applying", total=len(units))):
+        tracked = self.progress.track(units, label="Applying", total=len(units))
+        for tasks in batches(tracked, is_names_only=not self.recipe.manifests):
             prepared = [self._prepare_unit(unit, number) for unit in tasks]
             changing = [unit for unit in prepared if unit]
             if changing:
@@ -216,7 +217,7 @@ class _Apply:
             journal = self._create_log() if history is None else Journal.reopen(history.contents)
         except OSError as error:
             what = f"the log cannot be written: {error.strerror}; nothing was changed"
-            raise ExecutionError(what, where=error.filename) from error
+            raise ExecutionError(what, where=error.filename, remedy=f"{LOG_REMEDY}, then apply again.") from error
         with journal:
             root = os.path.dirname(os.path.dirname(journal.path))
             phase = Phase.APPLY if history is None else Phase.CONTINUE

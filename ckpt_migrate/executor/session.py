@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from ckpt_migrate.executor.operations import Group, Phase, Step
     from ckpt_migrate.journal.log_file import Journal
 
+LOG_REMEDY = (
+    f"Let this user write in {STATE_DIRECTORY} of each root, on a disk that is mounted to be written and not full"
+)
+"""What makes the log and its lock possible, for messages."""
+
 
 def state_folders(folders: Collection[str]) -> tuple[str, ...]:
     """Return these folders and all above them that have a state directory, sorted.
@@ -64,7 +69,8 @@ def hold_roots(
             held = stack.enter_context(lock.hold([*roots, *others], timeout_s=timeout_s, on_wait=on_wait))
         except OSError as error:
             what = f"the log folder or its lock cannot be made: {error.strerror}; no checkpoint was changed"
-            raise ExecutionError(what, where=error.filename) from error
+            remedy = f"{LOG_REMEDY}, then run the same command again."
+            raise ExecutionError(what, where=error.filename, remedy=remedy) from error
         yield held
 
 

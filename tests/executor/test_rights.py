@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import shutil
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 from trees.crash import child_environment
 
+from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
+from ckpt_migrate.errors import ExecutionError
 from ckpt_migrate.journal.logs import find_logs, latest_log
 from ckpt_migrate.rollback import roll_back
 
@@ -76,3 +79,24 @@ def test_a_time_that_cannot_be_put_back_ends_no_rollback(shared: Tree, recipe: R
     assert result.is_complete
     assert len(result.operations) >= 3
     assert shared.snapshot() == before
+
+
+def test_a_log_that_cannot_be_made_or_written_says_what_makes_it_possible(
+    small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before an apply's first change, in its lock and in its log, and before an undo's."""
+
+    def refuse(path: str, **_: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", path)
+
+    log = apply_plan(small.plan(small.entries[:1]), recipe).log
+    assert log is not None
+    before = small.snapshot()
+    for call in ("open_log", "open_small"):
+        with monkeypatch.context() as context:
+            context.setattr(storage, call, refuse)
+            for work in (lambda: apply_plan(small.plan(small.entries[1:]), recipe), lambda: roll_back(log)):
+                with pytest.raises(ExecutionError, match="Read-only file system") as caught:
+                    work()
+                assert "mounted to be written and not full" in str(caught.value.remedy)
+        assert small.snapshot() == before
