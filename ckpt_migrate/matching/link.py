@@ -233,10 +233,12 @@ def _twins(
 ) -> tuple[Twins, ...]:
     """Count siblings of one launch, and neighbours within minutes."""
     gone_share = share_gone(cases)
+    readings = [case.seen.readings[0] for case in cases if case.seen.readings]
+    stamped_s = sorted(reading.instant_s - reading.lag_s for reading in readings)
     out = []
     for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
         twins = count_twins(runs.values(), world.index.signs, values, world.strata, window_s=width_s, prior=prior)
-        out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share)))
+        out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share, stamped_s)))
     return tuple(out)
 
 

@@ -45,6 +45,11 @@ def test_nothing_is_renamed_to_a_wrong_run(name: str) -> None:
         assert_none_wrong(SCENARIOS[name](seed, 36))
 
 
+def test_directories_beside_a_lone_run_tell_of_twins_that_are_gone() -> None:
+    """Few pairs of runs are left to be seen, and many directories of pairs: one run of each may have lost its own."""
+    assert_none_wrong(SCENARIOS["ghost_twins"](37, 60))
+
+
 def project_of(name: str, *, has_torch: bool = True) -> tuple[Habits, list[Training]]:
     """Return a project's habits, and twenty trainings of it, each named in a tag of its run."""
     rng = draw_world_rng(name, 0)
