@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import heapq
-from typing import TYPE_CHECKING
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, NoReturn
 
+from ckpt_migrate.errors import StoreError
 from ckpt_migrate.tracking.preference import preference
 
 if TYPE_CHECKING:
@@ -21,11 +23,16 @@ if TYPE_CHECKING:
         StoreWarning,
     )
 
+ROUNDED_MS = 1000
+"""What two records of one run's start may differ by: a store of old may have kept whole seconds."""
+MOST_SHOWN = 5
+
 
 class MergedStore:
     """Several stores; implements `RunStore`.
 
-    Of a run that several hold, the record that says more counts, at equality that of the store named first.
+    Of a run that several hold, the record that says more counts, at equality that of the store named first. Two records
+    that start at different times are not of one run, whatever their ids say; nobody can tell which one is true.
 
     Args:
         stores: The stores, closed with this one.
@@ -47,7 +54,11 @@ class MergedStore:
         return tuple(warning for store in self._stores for warning in store.warnings)
 
     def runs(self) -> Sequence[Run]:
-        """Return every run once, sorted by run id."""
+        """Return every run once, sorted by run id.
+
+        Raises:
+            StoreError: Two stores tell of different runs under one id.
+        """
         self._read_owners()
         return self._runs
 
@@ -94,11 +105,38 @@ class MergedStore:
     def _read_owners(self) -> Mapping[str, RunStore]:
         if self._owners is None:
             best: dict[str, tuple[Run, RunStore]] = {}
+            contradicting: list[str] = []
             for store in self._stores:
                 for run in store.runs():
                     other = best.get(run.run_id)
+                    if other is not None and _contradict(run, other[0]):
+                        contradicting.append(f"run {run.run_id}: {_words(other[0])}, {_words(run)}")
                     if other is None or preference(run) > preference(other[0]):
                         best[run.run_id] = (run, store)
+            if contradicting:
+                _refuse(contradicting)
             self._runs = tuple(best[run_id][0] for run_id in sorted(best))
             self._owners = {run_id: store for run_id, (_, store) in best.items()}
         return self._owners
+
+
+def _contradict(one: Run, other: Run) -> bool:
+    """Say whether two records cannot be of one run; a start that one of them lacks contradicts nothing."""
+    if one.start_utc_ms is None or other.start_utc_ms is None:
+        return False
+    return abs(one.start_utc_ms - other.start_utc_ms) > ROUNDED_MS
+
+
+def _words(run: Run) -> str:
+    start = datetime.fromtimestamp((run.start_utc_ms or 0) // 1000, timezone.utc)
+    return f"started {start:%Y-%m-%dT%H:%M:%SZ} in {run.store}"
+
+
+def _refuse(contradicting: Sequence[str]) -> NoReturn:
+    shown = tuple(contradicting[:MOST_SHOWN])
+    more = len(contradicting) - len(shown)
+    raise StoreError(
+        f"the stores tell of different runs under {len(contradicting):,} equal ids",
+        problems=shown if not more else (*shown, f"and {more:,} more"),
+        remedy="Name only the store that wrote the checkpoints' runs; one of them was made or edited by other means.",
+    )

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from project import Project, set_time
@@ -33,10 +35,26 @@ def planned(**options: Any) -> Plan:
     return api.plan(roots, tracking_uri="mlruns", **options).plan
 
 
-def by_number(plan: Plan, project: Project) -> dict[int, Entry]:
+def by_number(plan: Plan, project: Project, most: int = 9) -> dict[int, Entry]:
     """Return entries by the number of their training."""
-    names = {name: n for n in range(9) for name in (project.training(n).legacy, project.training(n).target)}
+    names = {name: n for n in range(most) for name in (project.training(n).legacy, project.training(n).target)}
     return {names[entry.checkpoint.rpartition("/")[2]]: entry for entry in plan.entries}
+
+
+def test_weights_that_are_older_than_a_run_are_not_its_own(empty_project: Project) -> None:
+    """An evaluation names the directory of a training whose run is gone, and begins when that has ended."""
+    for number in range(12):
+        empty_project.add(number)
+    orphan = empty_project.training(20)
+    empty_project.age(empty_project.add_directory(orphan), orphan.start + timedelta(seconds=20))
+    empty_project.add_run(orphan, name=f"evaluate {orphan.legacy}")
+    meta = empty_project.folder / "mlruns" / "1" / orphan.run_id / "meta.yaml"
+    fields = yaml.safe_load(meta.read_text(encoding="utf-8"))
+    fields["start_time"] += 25_000
+    meta.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    entry = by_number(planned(), empty_project, most=21)[20]
+    assert (entry.status, entry.action) == (Status.AMBIGUOUS, Action.SKIP)
+    assert entry.reason == "a reference names the run, but its files' times contradict it"
 
 
 def test_a_deleted_run_is_taken_where_that_is_asked_for(project: Project) -> None:

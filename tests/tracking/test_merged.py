@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ckpt_migrate.errors import StoreError
 from ckpt_migrate.tracking import open_stores
 from ckpt_migrate.tracking.preference import preference
 from ckpt_migrate.tracking.records import Run
@@ -81,6 +82,19 @@ def test_equal_records_count_from_the_store_named_first(tmp_path: Path) -> None:
     for order in (["a", "b"], ["b", "a"]):
         uris = [str(tmp_path / name) for name in order]
         assert open_stores(uris).runs()[0].store == uris[0]
+
+
+def test_two_runs_under_one_id_are_refused(tmp_path: Path) -> None:
+    """One of the stores was made or edited by other means; to take either would be a guess."""
+    for name in ("a", "b"):
+        add_experiment(tmp_path / name)
+    meta = META.format(run_id=RUN, experiment="1")
+    add_run(tmp_path / "a", meta=meta)
+    add_run(tmp_path / "b", meta=meta.replace("start_time: 1700000000000", "start_time: 1700000060000"))
+    with pytest.raises(StoreError, match="different runs under 1 equal ids") as caught:
+        open_stores([str(tmp_path / "a"), str(tmp_path / "b")]).runs()
+    assert RUN in str(caught.value)
+    assert str(tmp_path / "b") in str(caught.value)
 
 
 def test_artifacts_come_from_whichever_store_has_them(tmp_path: Path) -> None:

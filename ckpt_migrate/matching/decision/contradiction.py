@@ -88,7 +88,7 @@ def _time(one: Score, seen: Seen, run: Run) -> float:
 
 
 def _end(seen: Seen, run: Run, world: World) -> float:
-    if seen.older_s is not None:
+    if seen.older_s is not None or _is_before(seen, run):
         return OLDER_BITS
     if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
         return 0.0
@@ -102,6 +102,13 @@ def _end(seen: Seen, run: Run, world: World) -> float:
     bits = max(-math.log2(max(shares)), 0.0)
     away_s = abs(run.end_utc_ms / 1000 - seen.newest_s - habit.center_s)
     return bits + _other_end(seen, world) if away_s > 2 * ENDED_SCALES * habit.scale_s else bits
+
+
+def _is_before(seen: Seen, run: Run) -> bool:
+    """Say whether the weights were there before the run began, by the clock of either side: it did not make them."""
+    if seen.last_s is None or run.start_utc_ms is None:
+        return False
+    return max(seen.last_s, seen.last_s - seen.clock.lag_s) < run.start_utc_ms / 1000
 
 
 def _is_spread(seen: Seen) -> bool:

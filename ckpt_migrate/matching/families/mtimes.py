@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.clock.zones import local_seconds
 
 if TYPE_CHECKING:
+    import re
     from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.model.pair import Seen, World
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run
 
+EARLIEST_S = 1_104_537_600.0
+"""2005: archives and reproducible images write times before it (1970, 1980) that are of nothing."""
 COPY_BIN_S = 3600
 """A copy of a tree writes many directories within each such stretch, whatever their stamps."""
 FEWEST_COPIED = 3
@@ -169,6 +172,13 @@ def own_times_s(checkpoint: Checkpoint, recipe: Recipe) -> list[float]:
     """Return when the files of a directory, manifests aside, were written, UTC seconds since 1970."""
     manifests = {manifest.name for manifest in recipe.manifests}
     return [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
+
+
+def newest_weights_s(checkpoint: Checkpoint, weights: re.Pattern[str]) -> float | None:
+    """Return when a directory's newest weights were written, UTC seconds since 1970; None for no credible time."""
+    times_s = [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and weights.fullmatch(file.path)]
+    newest_s = max(times_s, default=0.0)
+    return newest_s if newest_s >= EARLIEST_S else None
 
 
 def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:

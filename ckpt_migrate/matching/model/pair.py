@@ -56,6 +56,8 @@ class Seen:
         newest_s: UTC seconds of its newest own file; None when times cannot be trusted.
         oldest_s: UTC seconds of its oldest own file; None where newest_s is.
         older_s: When its newest own file was written, if that is before the stamp; newest_s is None then.
+        last_s: UTC seconds of its newest weights, copied or not: a copy is newer, never older, than its original;
+            None without weights or a credible time.
         is_complete: Whether it has a config file, which is written at the end only.
         config: Its params.
         metrics: What its file names tell of metrics.
@@ -72,6 +74,7 @@ class Seen:
     newest_s: float | None
     oldest_s: float | None
     older_s: float | None
+    last_s: float | None
     is_complete: bool
     config: Params
     metrics: tuple[NamedMetric, ...]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.families.compare import comparable
 from ckpt_migrate.matching.families.keys import KeyPatterns
-from ckpt_migrate.matching.families.mtimes import own_times_s
+from ckpt_migrate.matching.families.mtimes import newest_weights_s, own_times_s
 from ckpt_migrate.matching.families.references import named_in_config, written_as
 from ckpt_migrate.matching.families.stamps import is_plausible
 from ckpt_migrate.matching.model.pair import NamedMetric, Seen
@@ -57,6 +58,7 @@ def see(
         recipe: Which keys are ignored, which files are configs.
     """
     ignored = ignored_keys(recipe)
+    weights = compile_patterns(recipe.weights)
     seen = {}
     for checkpoint in checkpoints:
         if checkpoint.name is None:
@@ -77,6 +79,7 @@ def see(
             newest_s=None if is_older else written,
             oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)),
             older_s=written if is_older else None,
+            last_s=newest_weights_s(checkpoint, weights),
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
             config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
             metrics=_named_metrics(found.facts),
