@@ -24,6 +24,7 @@ from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.families.stamps import (
     FURTHER_CHECKPOINT,
     NAME_STAMP_SHARES,
+    is_first,
     learn_name_shares,
     name_difference,
 )
@@ -49,7 +50,7 @@ from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.matching.model.pair import Seen
@@ -233,13 +234,20 @@ def _twins(
 ) -> tuple[Twins, ...]:
     """Count siblings of one launch, and neighbours within minutes."""
     gone_share = share_gone(cases)
-    readings = [case.seen.readings[0] for case in cases if case.seen.readings]
-    stamped_s = sorted(reading.instant_s - reading.lag_s for reading in readings)
+    stamped_s = sorted(_began_s(cases, runs))
     out = []
     for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
         twins = count_twins(runs.values(), world.index.signs, values, world.strata, window_s=width_s, prior=prior)
         out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share, stamped_s)))
     return tuple(out)
+
+
+def _began_s(cases: Iterable[Case], runs: Mapping[str, Run]) -> Iterator[float]:
+    """Yield when runs of directories began by their stamps, UTC seconds; of stamps that say it, first ones of a run."""
+    for case in cases:
+        if len(case.seen.readings) == 1 and (not case.scores or is_first(case.seen, runs[case.scores[0].run_id])):
+            reading = case.seen.readings[0]
+            yield reading.instant_s - reading.lag_s
 
 
 def _recount(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> Strata:

@@ -79,7 +79,7 @@ class LagRow:
 
     def odds(self, center_s: float, scale_s: float) -> float:
         """Return sum_j f(lag_j) / rate: how much better some run's start explains the stamp than accident does."""
-        return sum(lag_density(lag, center_s, scale_s) for lag in self.lags_s) / self.rate
+        return total_density(self.lags_s, center_s, scale_s) / self.rate
 
     def is_hit(self, center_s: float, scale_s: float) -> bool:
         """Say whether a start lies where it should, and hardly by accident."""
@@ -103,14 +103,22 @@ def lag_density(lag_s: float, center_s: float, scale_s: float) -> float:
     A Laplace distribution, convolved with the second that a stamp cuts off; an exponential one for slow starts, which
     only lengthen the usual lag, whichever of directory and run comes first; and a floor within the largest skew.
     """
-    away = lag_s - center_s
-    if abs(away) > LARGEST_SKEW_S:
-        return 0.0
+    return total_density((lag_s,), center_s, scale_s)
+
+
+def total_density(lags_s: Sequence[float], center_s: float, scale_s: float) -> float:
+    """Return the sum of `lag_density` over lags; what they share is computed once, for a burst has hundreds."""
     floor = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S)
-    scale = _slow_scale(center_s, scale_s)
-    longer = away + STAMP_S / 2 if center_s > 0 else -away - STAMP_S / 2
-    slow = math.exp(-longer / scale) / scale if longer > 0 else 0.0
-    return CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * slow + floor
+    slow_scale = _slow_scale(center_s, scale_s)
+    side = 1.0 if center_s > 0 else -1.0
+    total = 0.0
+    for lag_s in lags_s:
+        away = lag_s - center_s
+        if abs(away) <= LARGEST_SKEW_S:
+            longer = side * (away + STAMP_S / 2)
+            slow = math.exp(-longer / slow_scale) / slow_scale if longer > 0 else 0.0
+            total += CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * slow + floor
+    return total
 
 
 def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:

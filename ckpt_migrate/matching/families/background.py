@@ -6,6 +6,7 @@ microseconds, and is counted, never assumed.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.matching.families.compare import Params, Sign
 
+LARGEST_FREQUENCY = 0.5
+"""A value that differs is not taken to be commoner than this."""
 SHORTEST_TRUNCATION = min(TRUNCATED_LENGTHS)
 
 
@@ -34,6 +37,7 @@ class ParamIndex:
         self._has: defaultdict[str, int] = defaultdict(int)
         self._agree: defaultdict[tuple[str, str], int] = defaultdict(int)
         self._known: dict[Sign, int] = {}
+        self._log2s: dict[tuple[str, str], float] = {}
         self._rarest: dict[Sign, tuple[str, int, int] | None] = {}
         has: defaultdict[str, list[int]] = defaultdict(list)
         agree: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
@@ -104,9 +108,17 @@ class ParamIndex:
         """Return how many runs, itself included, logged just what a run did of the keys that configs have."""
         return self._same[self.signs[run_id]]
 
-    def frequency(self, key: str, canonical: str) -> float:
-        """Return the share of the runs with this key that have this value; never below 1/(N+1)."""
-        return max(self._counts.get((key, canonical), 0), 1) / (self._totals.get(key, 0) + 1)
+    def log2_frequency(self, key: str, canonical: str) -> float:
+        """Return log2 of the share of the runs with this key that have this value; see LARGEST_FREQUENCY.
+
+        Never below that of 1/(N+1).
+        """
+        pair = key, canonical
+        known = self._log2s.get(pair)
+        if known is None:
+            share = max(self._counts.get(pair, 0), 1) / (self._totals.get(key, 0) + 1)
+            known = self._log2s[pair] = math.log2(min(share, LARGEST_FREQUENCY))
+        return known
 
     def rarest(self, config: Params) -> tuple[str, int, int] | None:
         """Return the key of a config, of those that most runs have, whose value is rarest: key, count, of how many."""

@@ -178,7 +178,7 @@ class Comparison:
 def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozenset()) -> Comparison:
     """Compare a checkpoint's params with a run's.
 
-    Equal values are found as the intersection of two sets; only what is left is looked at one by one.
+    Equal values are found as the intersection of two sets; of what is left, only values that were cut may agree.
 
     Args:
         config: The checkpoint's.
@@ -195,7 +195,7 @@ def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozense
         other = logged.get(key)
         if other is None:
             absent.append(key)
-        elif config[key].agrees(other):
+        elif len(other.raw) in TRUNCATED_LENGTHS and config[key].agrees(other):
             same += 1
         else:
             differing.append(key)

@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.clock.zones import local_seconds
@@ -98,8 +99,13 @@ class Ends:
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
-        own = self.by_folder.get((os.path.dirname(path), is_complete))
+        own = self.by_folder.get((_folder(path), is_complete))
         return self.overall[is_complete] if own is None else own
+
+
+@lru_cache(maxsize=1024)
+def _folder(path: str) -> str:
+    return os.path.dirname(path)
 
 
 NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})

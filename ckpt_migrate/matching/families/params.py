@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.families.background import LARGEST_FREQUENCY
 from ckpt_migrate.matching.families.compare import Comparison
 from ckpt_migrate.matching.model.pair import LARGEST_BITS
 
@@ -27,10 +28,9 @@ FAITHFUL_PRIOR_PAIRS = 100.0
 UNKNOWN_DIFFERENCE = DRIFTING_KEY * DRIFTING_DIFFERENCE + (1 - DRIFTING_KEY) * FAITHFUL_DIFFERENCE
 """Chance that a key differs of which nothing has been observed."""
 _UNKNOWN_AGREES_LOG2 = math.log2(1 - UNKNOWN_DIFFERENCE)
+_UNKNOWN_DIFFERS_LOG2 = math.log2(UNKNOWN_DIFFERENCE) - _UNKNOWN_AGREES_LOG2
 KIND = "(kind)"
 """Stands for the kind of a config, told by which keys it has, where chances are given by key."""
-LARGEST_FREQUENCY = 0.5
-"""A value that differs is not taken to be commoner than this."""
 
 
 class Differences:
@@ -39,6 +39,7 @@ class Differences:
     def __init__(self, chances: Mapping[str, float]) -> None:
         self._chances = chances
         self._agreeing = {key: math.log2(1 - chance) for key, chance in chances.items()}
+        self._differing = {key: math.log2(chance) - self._agreeing[key] for key, chance in chances.items()}
         self._whole: dict[Sign, float] = {}
 
     def log2(self, config: Params, comparison: Comparison) -> float:
@@ -49,7 +50,7 @@ class Differences:
         for key in comparison.absent:
             whole -= self._agree_log2(key)
         for key in comparison.differing:
-            whole += math.log2(self._chances.get(key, UNKNOWN_DIFFERENCE)) - self._agree_log2(key)
+            whole += self._differing.get(key, _UNKNOWN_DIFFERS_LOG2)
         if comparison.unlike:
             whole += math.log2(self._chances.get(KIND, UNKNOWN_DIFFERENCE))
         return whole
@@ -85,7 +86,7 @@ def config_log2(config: Params, comparison: Comparison, world: World) -> float:
     """
     bits = world.differences.log2(config, comparison)
     for key in comparison.differing:
-        bits += math.log2(min(world.index.frequency(key, config[key].canonical), LARGEST_FREQUENCY))
+        bits += world.index.log2_frequency(key, config[key].canonical)
     if comparison.unlike:
         bits += math.log2(min(world.index.share_alike(config), LARGEST_FREQUENCY))
     return bits

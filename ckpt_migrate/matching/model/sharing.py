@@ -40,6 +40,9 @@ def share_out(
             for run_id, share in shares[-1].items():
                 if run_id not in without:
                     loads[run_id] += share
-        for run_id, load in loads.items():
-            prices[run_id] *= max(1.0, load)
+        wanted = {run_id: load for run_id, load in loads.items() if load > 1.0}
+        if not wanted:
+            break
+        for run_id, load in wanted.items():
+            prices[run_id] *= load
     return shares

@@ -32,6 +32,10 @@ PRIOR_SIBLINGS, PRIOR_NEIGHBOURS, PRIOR_RUNS = 0.1, 0.7, 2.5
 in most of them none has. So many siblings, and neighbours, of so many runs are taken for known."""
 PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
 """Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
+SEEN_WORTH = 0.25
+"""What a directory beside a run that stands alone counts for. It shows a sibling that is gone while the run's own
+directory is here; the chance that this one is gone as well is weighed apart, and few runs cannot show it to be small:
+counted fully, no project of less than some hundred runs would be decided."""
 GLOBAL_WORTH = 4.0
 """How many pairs of its own launch the rate of the whole experiment is worth."""
 
@@ -227,7 +231,7 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s:
     gone_odds = gone_share / (1 - gone_share)
     experiments = alone.keys() | lost.keys()
     return {
-        each: (max(lost[each], seen[each]) + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS)
+        each: (max(lost[each], SEEN_WORTH * seen[each]) + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS)
         for each in sorted(experiments)
     }
 
