@@ -12,6 +12,7 @@ from ckpt_migrate.executor.edits import LARGEST_BYTES, Content, EditFile, Patch,
 from ckpt_migrate.executor.filestate import read_state
 from ckpt_migrate.journal.logged_edits import Located
 from ckpt_migrate.references.names import Names
+from ckpt_migrate.references.reached import Reached
 from ckpt_migrate.references.records import EditAction, MentionKind
 from ckpt_migrate.references.renamings import renamings_of, targets_by_name
 
@@ -65,9 +66,10 @@ class ReferenceEdits:
     def check(self, known_edits: Collection[int], known_items: Collection[int]) -> list[str]:
         """Look at every file that is still to be edited; return what speaks against it, a line each."""
         problems = []
+        reached = Reached()
         for listed in self._listed:
             if listed.number not in known_edits and not (self._is_manifest(listed) and _item(listed) in known_items):
-                problem = self._check(listed)
+                problem = self._check(listed, reached)
                 if problem is not None:
                     problems.append(f"{listed.reference.file}: {problem}")
         return problems
@@ -157,7 +159,7 @@ class ReferenceEdits:
             self._names[encoding] = Names(self._targets, "utf-8" if encoding == "latin-1" else encoding)
         return self._names[encoding]
 
-    def _check(self, listed: _Listed) -> str | None:
+    def _check(self, listed: _Listed, reached: Reached) -> str | None:
         """Return what speaks against an edit; note what it becomes when nothing does."""
         reference = listed.reference
         try:
@@ -167,6 +169,9 @@ class ReferenceEdits:
             return f"cannot be read ({error.strerror})"
         if found is None:
             return "is not there any more"
+        first = reached.before(path)
+        if first is not None:
+            return f"is the same file as {first}; plan anew, or set the action of one of the two to skip"
         link = os.fsdecode(found.data) if found.is_link else None
         before = Content(reference.digest, link)
         if found.is_link is (reference.kind is MentionKind.TEXT) or not before.is_in(found):

@@ -12,6 +12,7 @@ from ckpt_migrate.records import State
 from ckpt_migrate.references.git import uncommitted
 from ckpt_migrate.references.paths import Leads
 from ckpt_migrate.references.pickled import is_torch
+from ckpt_migrate.references.reached import Reached
 from ckpt_migrate.references.records import EditAction, LeftAlone, LeftKind, MentionKind, Reference, References
 from ckpt_migrate.references.renamings import targets_by_name
 from ckpt_migrate.references.search import Search
@@ -78,6 +79,7 @@ class _Builder:
         self.search = Search(self.targets, Leads(directories, given.folder))
         self.left: defaultdict[tuple[LeftKind, str], list[str]] = defaultdict(list)
         self.files: list[Reference] = []
+        self.reached = Reached()
         absolute = {os.path.realpath(path) for path in given.paths if os.path.isabs(path)}
         self.absolute = (absolute | given.absolute_roots) - {
             os.path.realpath(path) for path in given.paths if not os.path.isabs(path)
@@ -127,7 +129,7 @@ class _Builder:
         except OSError as error:
             self.left[LeftKind.UNREADABLE, f"could not be read: {error.strerror}"].append(self._shown(place.path))
             return
-        if found is None:
+        if found is None or self.reached.before(place.path) is not None:
             return
         for kind, what in found.left:
             self.left[kind, what].append(self._shown(place.path))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.records import STATE_DIRECTORY
+from ckpt_migrate.references.reached import folder_key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -70,12 +71,15 @@ class Walk:
     stores: list[str] = field(default_factory=list)
     problems: list[tuple[str, str]] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
+    _folders: set[tuple[int, int]] = field(default_factory=set)
 
     def walk(self, paths: Iterable[str]) -> Iterator[Place]:
         """Yield what lies at and below these paths, each once, in a settled order.
 
-        A path given is searched even where a `.gitignore` above it names it.
+        A path given is searched even where a `.gitignore` above it names it. A folder that is mounted in two places
+        is walked at the first.
         """
+        self._folders.update(key for path in self.passed_over if (key := folder_key(path)) is not None)
         for given in paths:
             path = os.path.realpath(given)
             if os.path.isdir(path):
@@ -88,9 +92,8 @@ class Walk:
         pending = [(top, above)]
         while pending:
             folder, rules = pending.pop()
-            if folder in self._seen:
+            if self._was_walked(folder):
                 continue
-            self._seen.add(folder)
             try:
                 with os.scandir(folder) as found:
                     entries = sorted(found, key=lambda entry: entry.name)
@@ -120,6 +123,15 @@ class Walk:
                     self._seen.add(entry.path)
                     yield Place(entry.path, entry.is_symlink())
             pending += reversed(folders)
+
+    def _was_walked(self, folder: str) -> bool:
+        key = folder_key(folder)
+        if folder in self._seen or key in self._folders:
+            return True
+        self._seen.add(folder)
+        if key is not None:
+            self._folders.add(key)
+        return False
 
 
 def _is_searched(entry: os.DirEntry[str]) -> bool:

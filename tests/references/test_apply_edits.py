@@ -134,6 +134,20 @@ def test_files_of_a_checkpoint_are_left_as_training_wrote_them_unless_a_person_s
     assert tree.snapshot() == before
 
 
+def test_a_plan_with_one_file_under_two_paths_is_refused_before_anything_is_changed(tree: Tree) -> None:
+    put(tree, "configs/a.yaml", f"{old_name(tree, 0)}".encode())
+    (tree.folder / "again").symlink_to("configs")
+    tree.settle()
+    plan = planned(tree)
+    (file,) = references(plan).files
+    twice = replace(references(plan), files=(replace(file, file="again/a.yaml"), file))
+    before = tree.snapshot()
+    with pytest.raises(DriftError) as refused:
+        apply_plan(replace(plan, references=twice), RECIPE)
+    assert "configs/a.yaml: is the same file as" in str(refused.value)
+    assert tree.snapshot() == before
+
+
 def test_what_a_person_skips_stays_as_it_is(tree: Tree) -> None:
     """A file set to skip, and in a file that is edited the names of directories that keep theirs."""
     text = f"{old_name(tree, 0)} {old_name(tree, 1)}\n".encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -188,6 +189,32 @@ def test_each_file_is_searched_once_however_often_it_is_named(tree: Tree) -> Non
     put(tree, "a/b/c.txt", old_name(tree, 0).encode())
     (tree.folder / "again").symlink_to("a")
     assert files(tree, "a/b", "a", "again", "a/b/c.txt", "again/b") == {"a/b/c.txt": 1}
+
+
+def test_a_folder_that_is_mounted_in_two_places_is_searched_once(tree: Tree) -> None:
+    """Hard links in it are names of their own still; what lies in a checkpoint is met there alone."""
+    put(tree, "a/c.txt", old_name(tree, 0).encode())
+    put(tree, "a/d.txt", old_name(tree, 0).encode())
+    os.link(tree.folder / "a/d.txt", tree.folder / "a/hard.txt")
+    put(tree, f"checkpoints/phase2/{old_name(tree, 0)}/notes.txt", old_name(tree, 1).encode())
+    put(tree, "single.txt", old_name(tree, 1).encode())
+    put(tree, "twice/single.txt", b"")
+    (tree.folder / "b").mkdir()
+    (tree.folder / "roots").mkdir()
+    pairs = [("a", "b"), ("checkpoints", "roots"), ("single.txt", "twice/single.txt")]
+    mounted: list[Path] = []
+    try:
+        for one, other in pairs:
+            call = ["mount", "--bind", str(tree.folder / one), str(tree.folder / other)]
+            if shutil.which("mount") is None or subprocess.run(call, capture_output=True, check=False).returncode:
+                pytest.skip("this user may not mount a folder in a second place")
+            mounted.append(tree.folder / other)
+        found = files(tree, "a", "b", "roots", "single.txt", "twice")
+    finally:
+        for path in mounted:
+            subprocess.run(["umount", str(path)], check=True)
+    notes = f"checkpoints/phase2/{old_name(tree, 0)}/notes.txt"
+    assert found == {"a/c.txt": 1, "a/d.txt": 1, "a/hard.txt": 1, notes: 1, "single.txt": 1}
 
 
 def test_a_path_where_nothing_is_is_refused(tree: Tree) -> None:
