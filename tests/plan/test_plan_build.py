@@ -57,6 +57,25 @@ def test_weights_that_are_older_than_a_run_are_not_its_own(empty_project: Projec
     assert entry.reason == "a reference names the run, but its files' times contradict it"
 
 
+def test_a_run_that_names_an_older_directory_is_not_believed_where_times_are_lost(empty_project: Project) -> None:
+    """The same evaluation, ten minutes later and of a copied tree: its start alone tells that it made nothing here."""
+    others = [number for number in range(13) if number != 6]
+    for number in others:
+        empty_project.add(number)
+    orphan = empty_project.training(6)
+    empty_project.add_directory(orphan)
+    empty_project.add_run(orphan, name=f"evaluate {orphan.legacy}")
+    meta = empty_project.folder / "mlruns" / "1" / orphan.run_id / "meta.yaml"
+    fields = yaml.safe_load(meta.read_text(encoding="utf-8"))
+    fields["start_time"] += 600_000
+    meta.write_text(yaml.safe_dump(fields), encoding="utf-8")
+    for directory in empty_project.root.iterdir():
+        empty_project.age(directory, orphan.start + timedelta(days=60))
+    found = by_number(planned(), empty_project, most=13)
+    assert (found[6].status, found[6].action) == (Status.AMBIGUOUS, Action.SKIP)
+    assert {found[number].action for number in others} == {Action.RENAME}
+
+
 def test_a_deleted_run_is_taken_where_that_is_asked_for(project: Project) -> None:
     """One answer for many; the manifests and `verify` still say that the run is deleted."""
     plan = api.plan("checkpoints", tracking_uri="mlruns", with_deleted=True).plan

@@ -33,6 +33,9 @@ SUPPORT_BITS = 2.0
 """Bits from which a family speaks for a run."""
 COPIED_SHARE, COPIED_WORTH = 0.003, 20.0
 """Share of references that were copied from another run, and how many references that is worth before any is seen."""
+UNTIMED_BITS = 6.0
+"""A stamp so far off alone contradicts where modification times were lost: nothing else says when the weights were
+made."""
 NO_FURTHER_BITS = 5.0
 """A directory made within its run, where nothing says that the run was taken up again: one in thirty."""
 OLDER_BITS = CONTRADICTION_BITS
@@ -60,7 +63,8 @@ def speaking_against(one: Score, seen: Seen, run: Run, world: World) -> tuple[st
     is_alone = not one.favouring(SUPPORT_BITS, CONTENT_FAMILIES)
     is_other_instant = "mtime" in against and len(seen.readings) > 1  # the files may be of the other of two hours
     is_much = len(against) >= SEVERAL or sum(bits.values()) >= CONTRADICTION_BITS
-    return against if is_much or is_alone or is_other_instant else ()
+    is_untimed = bits["time"] >= UNTIMED_BITS and seen.newest_s is None
+    return against if is_much or is_alone or is_other_instant or is_untimed else ()
 
 
 def share_copied(cases: Iterable[Case], runs: Mapping[str, Run], world: World) -> float:

@@ -31,6 +31,8 @@ MOST_FURTHER, FURTHER_WORTH = 0.5, 20.0
 """Bound on what is learned of that factor, and how many directories its prior is worth."""
 SHORTEST_RESUMED_S = 3600.0
 """Runs shorter than this are the more rarely taken up again, the shorter they are."""
+NAMED_REACH_S = 120.0
+"""How far a run may start from a stamp that its name bears: several times the slowest start that was seen (31 s)."""
 ANY_LAG_SHARE = 0.01
 """Share of directories whose stamp has nothing to do with the run's start (a clock that was reset)."""
 FIRST_YEAR, LAST_YEAR = 1990, 2200
@@ -86,10 +88,13 @@ def best_reading(seen: Seen, run: Run) -> Reading | None:
 def is_at_start(seen: Seen, run: Run) -> bool:
     """Say whether a stamp lies where the start of the run makes a directory."""
     difference = name_difference(seen, run)
-    if difference is not None and abs(difference) <= 1:
-        return True
+    is_named = difference is not None and abs(difference) <= 1
     reading = best_reading(seen, run)
-    return reading is not None and abs(reading.lag_to((run.start_utc_ms or 0) / 1000)) <= 10 * reading.scale_s + 1
+    if reading is None:
+        return is_named
+    # A run may bear a directory's whole name that only evaluates it: its name excuses a slow start, and no more.
+    reach_s = NAMED_REACH_S if is_named else 10 * reading.scale_s + 1
+    return abs(reading.lag_to((run.start_utc_ms or 0) / 1000)) <= reach_s
 
 
 def late_share(seen: Seen, run: Run) -> float:
