@@ -7,6 +7,7 @@ and time for time. STORIES in the environment says how many are told.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 NUMBERS = range(5)
 RECIPE = load_recipe()
 CRASHING = ("append", "sync_log", "rename_noreplace", "stage_file", "sync_file", "exchange", "remove_file", "set_times")
+CRASHES = st.integers(1, 30)
+"""At which of those calls it ends: two directories make some twenty, so that most crashes strike."""
 IN_WAY = "left by somebody"
 
 
@@ -82,11 +85,12 @@ class Stories(RuleBasedStateMachine):
         self.tree.refresh()
         self.before = self.tree.snapshot()
 
-    @precondition(lambda self: self.cut_short is None)
-    @rule(chosen=st.frozensets(st.sampled_from(NUMBERS), min_size=1))
-    def plan(self, chosen: frozenset[int]) -> None:
+    @precondition(lambda self: self.cut_short is None and len(self.renamed) < len(NUMBERS))
+    @rule(data=st.data())
+    def plan(self, data: st.DataObject) -> None:
         """Plan some of those that are not renamed yet; editing a plan is choosing others."""
-        self.chosen = chosen - self.renamed.keys()
+        left = sorted(set(NUMBERS) - self.renamed.keys())
+        self.chosen = data.draw(st.frozensets(st.sampled_from(left), min_size=1))
 
     @precondition(lambda self: self.chosen and self.cut_short is None and not self.in_way)
     @rule()
@@ -100,11 +104,11 @@ class Stories(RuleBasedStateMachine):
         self.chosen = frozenset()
 
     @precondition(lambda self: self.chosen and self.cut_short is None and not self.in_way)
-    @rule(call=st.sampled_from(CRASHING), at=st.integers(1, 12))
-    def crash_while_applying(self, call: str, at: int) -> None:
+    @rule(at=CRASHES)
+    def crash_while_applying(self, at: int) -> None:
         """Killed anywhere: it is unfinished, or finished, or was never begun."""
         known = {log.path for log in find_logs(str(self.tree.root))}
-        self._crash(call, at, lambda: apply_plan(self._plan(), RECIPE))
+        self._crash(at, lambda: apply_plan(self._plan(), RECIPE))
         new = [log for log in find_logs(str(self.tree.root)) if log.path not in known]
         if new and new[0].state is LogState.UNFINISHED:
             self.cut_short = new[0].path
@@ -119,6 +123,16 @@ class Stories(RuleBasedStateMachine):
         assert apply_plan(self._plan(), RECIPE).was_continued
         self.renamed |= dict.fromkeys(self.chosen, str(self.cut_short))
         self.cut_short, self.chosen = None, frozenset()
+
+    @precondition(lambda self: self.cut_short is not None and not self.is_undoing and not self.in_way)
+    @rule(at=CRASHES)
+    def crash_while_carrying_on(self, at: int) -> None:
+        """Killed again: what the log said of the state before the first crash still counts."""
+        log = str(self.cut_short)
+        self._crash(at, lambda: apply_plan(self._plan(), RECIPE))
+        if load(log).state is LogState.FINISHED:
+            self.renamed |= dict.fromkeys(self.chosen, log)
+            self.cut_short, self.chosen = None, frozenset()
 
     @precondition(lambda self: self.cut_short is not None)
     @rule()
@@ -146,17 +160,21 @@ class Stories(RuleBasedStateMachine):
         self._undo(log)
         self.is_undoing, self.chosen = False, frozenset()
 
-    @precondition(lambda self: self.cut_short is None and self.renamed and not self.in_way)
-    @rule(data=st.data(), call=st.sampled_from(CRASHING), at=st.integers(1, 8))
-    def crash_while_undoing(self, data: st.DataObject, call: str, at: int) -> None:
-        """Killed anywhere: the undo is unfinished, or done."""
-        log = data.draw(st.sampled_from(sorted(set(self.renamed.values()))))
-        self._crash(call, at, lambda: roll_back(log))
+    @precondition(lambda self: (self.cut_short or self.renamed) and not self.in_way)
+    @rule(data=st.data(), at=CRASHES)
+    def crash_while_undoing(self, data: st.DataObject, at: int) -> None:
+        """Killed anywhere, be it in the undo of what was cut short: the undo is unfinished, or done, or not begun."""
+        log = self.cut_short or data.draw(st.sampled_from(sorted(set(self.renamed.values()))))
+        self._crash(at, lambda: roll_back(log))
         state = load(log).state
         if state is LogState.UNFINISHED_ROLLBACK:
-            self.cut_short, self.is_undoing = log, True
+            if self.cut_short is not None and not self.is_undoing:
+                self.renamed |= dict.fromkeys(self.chosen, log)
+            self.cut_short, self.is_undoing, self.chosen = log, True, frozenset()
         elif state is LogState.ROLLED_BACK:
             self.renamed = {number: other for number, other in self.renamed.items() if other != log}
+            if self.cut_short is not None:
+                self.cut_short, self.is_undoing, self.chosen = None, False, frozenset()
 
     @precondition(lambda self: self.in_way is None)
     @rule(number=st.sampled_from(NUMBERS))
@@ -224,23 +242,23 @@ class Stories(RuleBasedStateMachine):
             self.in_way = None
             set_time(self.tree.root, LONG_AGO_NS)
 
-    def _crash(self, call: str, at: int, work: Callable[[], object]) -> None:
-        real, calls = getattr(storage, call), 0
+    def _crash(self, at: int, work: Callable[[], object]) -> None:
+        left = at
 
-        def crash(*args: object, **kwargs: object) -> object:
-            nonlocal calls
-            calls += 1
-            if calls == at:
-                raise CrashError
-            return real(*args, **kwargs)
+        def crashing(real: Callable[..., object]) -> Callable[..., object]:
+            def crash(*args: object, **kwargs: object) -> object:
+                nonlocal left
+                left -= 1
+                if left == 0:
+                    raise CrashError
+                return real(*args, **kwargs)
 
-        setattr(storage, call, crash)
-        try:
+            return crash
+
+        with pytest.MonkeyPatch.context() as patch, contextlib.suppress(CrashError):
+            for call in CRASHING:
+                patch.setattr(storage, call, crashing(getattr(storage, call)))
             work()
-        except CrashError:
-            pass
-        finally:
-            setattr(storage, call, real)
 
 
 TestStories = Stories.TestCase
