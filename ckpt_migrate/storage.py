@@ -279,14 +279,21 @@ def _rename_looking(source: str, target: str) -> None:
 
 
 def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
-    """Replace a file (a plan, a cache) as a whole: its old bytes or the new ones; `with_folder` makes its folder."""
+    """Replace a file (a plan, a cache) as a whole: its old bytes or the new ones; `with_folder` makes its folder.
+
+    The mode of the file that was there stays, and its owner and group where this user may set them.
+    """
     target = os.path.realpath(path)
     if with_folder:
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
     staged = f"{target}.{os.getpid()}.tmp"
-    handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    replaced = os.stat(target) if os.path.exists(target) else None
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    handle = os.open(staged, flags, 0o666 if replaced is None else 0o600)
     try:
         try:
+            if replaced is not None:
+                _take_over_rights(handle, replaced)
             _write_all(handle, data)
             os.fsync(handle)
         finally:
@@ -296,3 +303,15 @@ def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
         os.unlink(staged)
         raise
     sync_directory(os.path.dirname(target))
+
+
+def _take_over_rights(handle: int, replaced: os.stat_result) -> None:
+    if sys.platform == "win32":
+        return
+    mode = stat.S_IMODE(replaced.st_mode)
+    for user, group in ((-1, replaced.st_gid), (replaced.st_uid, -1)):
+        with contextlib.suppress(PermissionError):
+            os.fchown(handle, user, group)
+    if os.fstat(handle).st_gid != replaced.st_gid:
+        mode &= ~stat.S_IRWXG  # what one group might do is not for another
+    os.fchmod(handle, mode)

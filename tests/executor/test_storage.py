@@ -153,3 +153,27 @@ def test_a_link_is_staged_as_a_link(tmp_path: Path) -> None:
     storage.stage_file(str(tmp_path / "again"), FileState.from_json(state.to_json()))
     assert os.readlink(tmp_path / "again") == "some/where"
     assert os.lstat(tmp_path / "again").st_mtime_ns == 6_000_000_007
+
+
+def test_a_file_that_is_replaced_keeps_its_mode_and_its_owner(tmp_path: Path) -> None:
+    path = tmp_path / "plan.yaml"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+    owner = (4321, 4322) if os.geteuid() == 0 else (os.geteuid(), path.stat().st_gid)
+    os.chown(path, *owner)
+    storage.replace_file(str(path), b"new")
+    found = path.stat()
+    assert (path.read_bytes(), stat.S_IMODE(found.st_mode)) == (b"new", 0o600)
+    assert (found.st_uid, found.st_gid) == owner
+    path.chmod(0o664)
+    storage.replace_file(str(path), b"newer")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_a_new_file_gets_the_mode_that_the_user_has_set_for_new_files(tmp_path: Path) -> None:
+    former = os.umask(0o027)
+    try:
+        storage.replace_file(str(tmp_path / "plan.yaml"), b"new")
+    finally:
+        os.umask(former)
+    assert stat.S_IMODE((tmp_path / "plan.yaml").stat().st_mode) == 0o640
