@@ -56,6 +56,7 @@ class RollbackResult:
         edited: One line for each manifest that somebody edited since, and for each directory whose modification time
             this user may not set; they stay as they are. Paths are those after the rollback.
         unedited: Files and links that are as before again, or were so already.
+        untagged: Runs that have the tags that they had before, where this run put them back; sorted.
         damage: What could not be read of the log; what was recorded there is not brought back.
         operations: What was done (or would be), in order.
         is_complete: Whether everything is as before the migration.
@@ -74,6 +75,7 @@ class RollbackResult:
     is_complete: bool
     is_dry_run: bool = False
     unedited: tuple[str, ...] = ()
+    untagged: tuple[str, ...] = ()
 
 
 def roll_back(
@@ -265,6 +267,7 @@ class _Rollback:
             is_complete=not (blocked or edited or damage),
             is_dry_run=is_dry_run,
             unedited=tuple(sorted(finding.path for finding in self.edits if finding.obstacle is None)),
+            untagged=tuple(sorted({finding.change.run_id for finding in self.tags if finding.change is not None})),
         )
 
 

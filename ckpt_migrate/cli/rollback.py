@@ -65,7 +65,7 @@ def command(
         on_wait=output.say,
     )
     # Somebody who asks for the latest apply and finds it undone may believe that all are.
-    is_needless = result.is_complete and not result.restored
+    is_needless = result.is_complete and not result.operations
     others = api.logs(root) if is_needless and log == "latest" else ()
     older = tuple(other for other in others if other.state not in UNDONE)
     if output_format == "json":
@@ -89,10 +89,11 @@ def _print(result: RollbackResult) -> None:
     output.echo_lines(f"! {line}" for line in left)
     counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"
     counts += f"; {len(result.unedited):,} files and links have their old names back" if result.unedited else ""
+    counts += f"; {len(result.untagged):,} runs have their old tags back" if result.untagged else ""
     shown = shlex.quote(result.log)
     if result.is_dry_run:
         output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
-    elif result.is_complete and not result.restored:
+    elif result.is_complete and not result.operations:
         output.echo(f"Nothing to do: all that this log records is undone already.\n  {result.log}")
         output.hint("Other applies: ckpt-migrate log")
     elif result.is_complete:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from commands import call
 from trees.references import RECIPE
 from trees.tree import make_tree, stamp, uid
 
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.apply.tags import PREVIOUS
-from ckpt_migrate.errors import DriftError, StoreError
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, DriftError, StoreError
 from ckpt_migrate.journal.logs import latest_log
 from ckpt_migrate.references.records import References
 from ckpt_migrate.rollback import roll_back
@@ -124,6 +125,24 @@ def test_a_tag_that_somebody_set_since_stays_and_is_listed(world: World) -> None
     assert list(result.edited) == [f"run {world.runs[1]}, tag timestamp: was set to 'mine' since"]
     assert world.tags() == [{"checkpoint_dir": "somewhere/else"}, {"timestamp": "mine"}]
     assert len(result.restored) == 2
+
+
+def test_a_rollback_that_only_had_tags_left_says_what_it_did(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """The store was away at the first: the directories came back, and the tags do at the second."""
+    before = world.tags()
+    world.apply()
+    log = latest_log(str(world.tree.folder))
+    away = world.database.rename(world.database.with_suffix(".away"))
+    first = call(capsys, "rollback", log, "--yes")
+    assert first.code == EXIT_UNDECIDED
+    assert "runs have their old tags back" not in first.out
+    away.rename(world.database)
+    second = call(capsys, "rollback", log, "--yes")
+    assert second.code == EXIT_DONE, second.err
+    assert "Everything is as it was before: 0 restored, 2 were as before already, 0 left" in second.out
+    assert "2 runs have their old tags back" in second.out
+    assert world.tags() == before
+    assert "Nothing to do" in call(capsys, "rollback", log, "--yes").out
 
 
 def test_an_apply_that_was_cut_short_among_the_tags_is_continued_and_undone(
