@@ -193,7 +193,7 @@ def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:
     Trainings that short would lose a witness by it, copies a false one.
     """
     times = [file.mtime_ns for checkpoint in checkpoints for file in checkpoint.files if file.kind == "file"]
-    return len(checkpoints) >= FEWEST_COPIED and max(times) - min(times) < COPY_BIN_S * 1e9
+    return len(checkpoints) > 1 and max(times) - min(times) < COPY_BIN_S * 1e9
 
 
 def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]) -> tuple[str, ...]:
