@@ -60,7 +60,7 @@ class Found:
         query: What was looked for.
         checkpoints: The directories, sorted by path.
         runs: The runs, sorted by id.
-        hint: What to ask instead, when nothing was found and the query is too short to be looked up.
+        hint: What to ask instead, when nothing was found and more than that can be said of the query.
     """
 
     query: str
@@ -98,7 +98,11 @@ def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterat
 
 
 def find(
-    queries: Sequence[str], checkpoints: Iterable[Checkpoint], runs: Sequence[Run], renamings: Iterable[Renaming]
+    queries: Sequence[str],
+    checkpoints: Iterable[Checkpoint],
+    runs: Sequence[Run],
+    renamings: Iterable[Renaming],
+    roots: Sequence[str] = (),
 ) -> tuple[Found, ...]:
     """Look up run ids, made-up uuids, directory names or paths, and run names; beginnings of ids too.
 
@@ -107,6 +111,7 @@ def find(
         checkpoints: The directories as scanned.
         runs: All runs.
         renamings: Renames in force, from the logs.
+        roots: Folders from which a relative path may start, besides the current one.
     """
     former = _former_names(renamings)
     by_id = {run.run_id: run for run in runs}
@@ -123,32 +128,80 @@ def find(
         )
         for checkpoint in checkpoints
     ]
-    return tuple(_find_one(query, places, by_id, naming) for query in queries)
+    return tuple(_find_one(query, places, by_id, naming, roots) for query in queries)
 
 
 def _find_one(
-    query: str, places: Sequence[Place], runs: Mapping[str, Run], naming: Mapping[str, Sequence[str]]
+    query: str,
+    places: Sequence[Place],
+    runs: Mapping[str, Run],
+    naming: Mapping[str, Sequence[str]],
+    roots: Sequence[str],
 ) -> Found:
-    written = os.path.basename(query.rstrip("/"))
+    ways = [os.path.join(base, query) for base in ("", *roots)] if query.strip("/") else []
+    is_path = "/" in query.rstrip("/")
+    is_there = any(os.path.lexists(way) for way in ways)
+    held = _holding(query, ways, places, is_there=is_there) if is_path or is_there else {}
+    written, hint = query.rstrip("/"), None
+    if is_path:
+        written = "" if held else next((part for part in reversed(query.split("/")) if _has_id(part)), "")
+        hint = "no known checkpoint directory has this path, or had it before a migration"
     name = _plain(written)
     found = {run.run_id for run in runs.values() if name and (_fits(name, run.run_id) or run.name == written)}
+    found |= {run.run_id for run in runs.values() if query and run.name == query}
     asked = set(RUN_ID.findall(name))
     found |= {run_id for uid, named in naming.items() if uid in asked or _fits(name, uid) for run_id in named}
     hits: dict[str, Place] = {}
-    for place in places:
+    for place in places if name else ():
         names = [os.path.basename(path) for path in (place.path, *place.former)]
-        if written in names or any(_fits(name, _plain(one)) for one in names):
+        if (written in names and not is_there) or any(_fits(name, _plain(one)) for one in names):
             hits[place.path] = place
-    hits = _nearest(query, hits)
+    hits = held or _nearest(query, hits)
     found |= {run_id for place in hits.values() for run_id in (place.run_id, *place.named_by) if run_id is not None}
     for place in places:
         if not found.isdisjoint((place.run_id, *place.named_by)):
             hits[place.path] = place
-    hint = None
-    if not hits and not found and len(name) < FEWEST_DIGITS and _ID_WRITTEN_OTHERWISE.fullmatch(name):
+    if hits or found:
+        hint = None
+    elif hint is None and len(name) < FEWEST_DIGITS and _ID_WRITTEN_OTHERWISE.fullmatch(name):
         hint = f"too short: give at least {FEWEST_DIGITS} digits of an id"
     places = [hits[path] for path in sorted(hits)]
     return Found(query, tuple(places), tuple(runs[run_id] for run_id in sorted(found)), hint)
+
+
+def _holding(query: str, ways: Sequence[str], places: Sequence[Place], *, is_there: bool) -> dict[str, Place]:
+    """Return the directory that is or holds a path, or did before a migration; links are followed.
+
+    A file's own name tells nothing, since every directory has its `last.ckpt`. A relative path that is not there may be
+    the end of one, as another folder would say it: from its first part on, at least two must agree.
+
+    Args:
+        query: The path as given.
+        ways: What it may mean: from the current folder, and from each root.
+        places: The directories.
+        is_there: Whether one of the ways exists.
+    """
+    own: defaultdict[str, dict[str, Place]] = defaultdict(dict)
+    for place in places:
+        for path in (place.path, *place.former):
+            own[path][place.path] = place
+    for way in ways:
+        for path in (os.path.realpath(way), os.path.abspath(way)):
+            at = path
+            while at not in own and at != os.path.dirname(at):
+                at = os.path.dirname(at)
+            if at in own:
+                return own[at]
+    asked = [part for part in query.split("/") if part not in {"", "."}]
+    for count in range(len(asked), 1, -1) if not is_there and not os.path.isabs(query) else ():
+        tail = "/" + "/".join(asked[:count])
+        if hits := {key: held[key] for path, held in own.items() if path.endswith(tail) for key in held}:
+            return hits
+    return {}
+
+
+def _has_id(part: str) -> bool:
+    return RUN_ID.search(_plain(part)) is not None
 
 
 def _plain(name: str) -> str:

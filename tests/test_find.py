@@ -138,3 +138,25 @@ def test_chains_of_migrations_keep_every_former_name(empty_project: Project) -> 
         (place,) = found.checkpoints
         assert os.path.basename(place.path) == f"{other.run_id}_{first.stamp}"
         assert [os.path.basename(path) for path in place.former] == [first.target, first.legacy]
+
+
+def test_a_path_leads_to_the_directory_that_holds_it_and_never_to_a_file_of_its_name(migrated: Project) -> None:
+    """Every directory has its `last.ckpt`, and a lone one may be a checkpoint by itself."""
+    training = migrated.training(0)
+    inner = migrated.root / training.target / "lightning_checkpoints"
+    inner.mkdir(exist_ok=True)
+    (inner / "last.ckpt").write_bytes(b"")
+    lone = migrated.folder / "checkpoints" / "loose" / "last.ckpt"
+    lone.parent.mkdir()
+    lone.write_bytes(b"weights")
+    (migrated.folder / "checkpoints" / "latest").symlink_to(migrated.root / training.target)
+    for name in (training.target, training.legacy):
+        for folder in ("checkpoints/phase2", "phase2", "/elsewhere", str(migrated.root)):
+            (found,) = look_up(f"{folder}/{name}/lightning_checkpoints/last.ckpt")
+            assert sides(found) == ([training.target], [training.run_id]), (folder, name)
+    for query in ("latest", "checkpoints/latest/last.ckpt"):
+        (found,) = look_up(query)
+        assert sides(found) == ([training.target], [training.run_id]), query
+    (found,) = look_up("/somewhere/else/last.ckpt")
+    assert sides(found) == ([], [])
+    assert found.hint == "no known checkpoint directory has this path, or had it before a migration"

@@ -179,4 +179,4 @@ def find(
     for path, what in found.problems:
         on_problem(f"{path}: {what}")
     wanted = (queries,) if isinstance(queries, str) else queries
-    return look_up(wanted, found.checkpoints, runs, renamings(found.roots, on_problem))
+    return look_up(wanted, found.checkpoints, runs, renamings(found.roots, on_problem), found.roots)
