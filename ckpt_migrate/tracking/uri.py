@@ -26,6 +26,7 @@ _DATABASES = frozenset({"postgresql", "mysql", "mssql"})
 _CONTAINER_SCHEMES = ("wasb:", "wasbs:", "abfs:", "abfss:")  # here `name@` is a container, no user
 
 _AUTHORITY = re.compile(r"(?<=://)[^/?#\s]*")
+_LOGIN = re.compile(r"^(\s*(?:[A-Za-z][A-Za-z0-9+.-]*:/+|//+)?)(?!(?:file|dbfs|sqlite):)[^/:@\s]+:(?!/).*@", re.DOTALL)
 _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;#][^=&;#\s]*"
     r"(?:pass|pwd|secret|token|key|sig|auth|cred|user|uid|login|odbc_connect|account|session|code)"
@@ -75,6 +76,9 @@ def mask_credentials(uri: str) -> str:
         elif re.search(r":(?!\d*$)", match[0]) and "@" in uri[end:]:
             # A slash or another delimiter stands unescaped in the password: hide up to the last @.
             shown = f"{uri[:start]}{HIDDEN}@{uri.rpartition('@')[2]}"
+    else:
+        # With one slash or no scheme it is no URI, and a slip that is shown in an error.
+        shown = _LOGIN.sub(rf"\1{HIDDEN}@", uri)
     return _SECRET_PARAMETER.sub(rf"\1{HIDDEN}", shown)
 
 
@@ -148,7 +152,7 @@ def _file_uri_paths(uri: str, shown: str) -> tuple[str, ...]:
             rest = slash + path
         else:
             raise UsageError(
-                f"the file URI names another machine, {host}",
+                f"the file URI names another machine, {host.rpartition('@')[2]}",
                 where=shown,
                 remedy="Mount its folder here and give the path, or write file:///absolute/path.",
             )

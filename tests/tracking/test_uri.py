@@ -123,12 +123,25 @@ def test_what_was_looked_for_is_said(tmp_path: Path) -> None:
         ("databricks://scope:prefix", "databricks://scope:prefix"),
         ("s3://KEY:SECRET@bucket/x", "s3://***@bucket/x"),
         ("wasbs://container@account.blob.core.windows.net/x", "wasbs://container@account.blob.core.windows.net/x"),
+        ("http:/bob:s3cret@host/x", "http:/***@host/x"),
+        ("bob:s3cret@host/x", "***@host/x"),
+        ("//bob:a/b@host/x", "//***@host/x"),
+        (" http:/bob:s3cret@host", " http:/***@host"),
+        ("file:mlruns@2", "file:mlruns@2"),
+        ("/data/a:b@c/mlruns", "/data/a:b@c/mlruns"),
         ("mssql+pyodbc:///?odbc_connect=DRIVER%3D%7BX%7D%3BPWD%3Ds3cret", "mssql+pyodbc:///?odbc_connect=***"),
     ],
 )  # fmt: skip
 def test_credentials_are_hidden(uri: str, shown: str) -> None:
     assert mask_credentials(uri) == shown
     assert mask_credentials(shown) == shown
+
+
+@pytest.mark.parametrize("uri", ["http:/bob:s3cret@host", "bob:s3cret@host/x", "file://bob:s3cret@host/x"])
+def test_a_slip_in_a_uri_brings_no_password_into_an_error(uri: str) -> None:
+    with pytest.raises(CkptMigrateError) as caught:
+        open_stores([uri]).runs()
+    assert "s3cret" not in str(caught.value)
 
 
 SECRETS = st.text("abcXYZ019_-.~%", min_size=4, max_size=12).map(lambda text: f"Qz{text}")
