@@ -20,6 +20,8 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _STANDARD = "tag:yaml.org,2002:"
 _PYTHON = f"{_STANDARD}python/"
 _MERGE = "<<"
+LONGEST_NUMBER = 400
+"""Characters up to which text is read as a number: the time that it takes grows with their square."""
 
 
 def load_yaml(data: bytes) -> object:
@@ -43,6 +45,8 @@ def load_yaml(data: bytes) -> object:
 
 def _implied_tag(text: str) -> str:
     """Return the tag that YAML gives to a value without quotes."""
+    if len(text) > LONGEST_NUMBER:
+        return f"{_STANDARD}str"
     for tag, pattern in yaml.SafeLoader.yaml_implicit_resolvers.get(text[:1], ()):
         if pattern.match(text):
             return str(tag)
@@ -92,6 +96,8 @@ class _Builder:
         if tag.startswith(_PYTHON):
             kind = tag[len(_PYTHON) :]
             return text if kind in {"str", "unicode"} else OPAQUE
+        if len(text) > LONGEST_NUMBER:
+            return text
         node = yaml.ScalarNode(tag, text)
         try:
             if tag == f"{_STANDARD}int":

@@ -73,6 +73,14 @@ def test_bombs_are_refused_at_once() -> None:
     assert time.perf_counter() - started < 10
 
 
+def test_a_number_of_endless_length_is_text() -> None:
+    """One in base 60 takes time that grows with the square of its length."""
+    started = time.perf_counter()
+    for text in ("1:" * 100_000 + "1", "1:" * 100_000 + "1.5", "0x" + "f" * 200_000):
+        assert load_yaml(f"a: {text}\nb: !!int {text}\nc: 1:30\n".encode()) == {"a": text, "b": text, "c": 90}
+    assert time.perf_counter() - started < 3
+
+
 def test_an_alias_within_its_own_anchor_says_nothing() -> None:
     """It would make a list contain itself."""
     assert parse_config(b"a: &a [1, *a]\nb: 2\n", "hparams.yaml") == [("b", 2)]
