@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli.loudness import Loudness, current
 from ckpt_migrate.cli.references import reference_lines, references_data
 from ckpt_migrate.errors import EXIT_UNDECIDED
 from ckpt_migrate.evidence import cache_folder
@@ -153,6 +154,7 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
         output.echo(f"\nThe plan is in {path}; there is nothing to do.")
         return
     shown = shlex.quote(path)
-    output.echo(f"\nThe plan is in {path}. Nothing has been changed. Read it, edit it, then:")
+    more = "" if current() is Loudness.QUIET else " Read it, edit it, then:"
+    output.echo(f"\nThe plan is in {path}. Nothing has been changed.{more}")
     output.hint(f"  ckpt-migrate show {shown}")
     output.hint(f"  ckpt-migrate apply {shown} --dry-run")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.cli import output
 from ckpt_migrate.plan.fields import left_data, reference_data, references_top
+from ckpt_migrate.plan.words import count
 from ckpt_migrate.references.records import EditAction
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def reference_lines(references: References) -> list[str]:
     edited = [file for file in references.files if file.action is EditAction.EDIT]
     mentions = sum(len(file.at) for file in edited)
     kept = len(references.files) - len(edited)
-    planned = f"{mentions:,} mentions in {len(edited):,} files to edit, {kept:,} files to skip"
-    searched = f"{references.searched:,} files searched, {references.ignored:,} passed over by .gitignore"
+    planned = f"{count(mentions, 'mention')} in {count(len(edited), 'file')} to edit, {count(kept, 'file')} to skip"
+    searched = f"{count(references.searched, 'file')} searched, {references.ignored:,} passed over by .gitignore"
     lines.append(f"References: {planned} ({searched}).")
     lines += [f"  {file.file}: {file.note}" for file in edited if file.note is not None][:MOST_FILES]
     lines += [f"  left alone, {left.kind.value}, {left.count:,}: {left.what}" for left in references.left]
@@ -57,4 +58,5 @@ def remaining_line(remaining: Sequence[Remaining]) -> str:
     if not remaining:
         return "Searched again: no mention of an old name is left."
     on_purpose = sum(each.is_on_purpose for each in remaining)
-    return f"Searched again: {len(remaining):,} files still mention old names, {on_purpose:,} of them as the plan says."
+    mention = f"{count(len(remaining), 'file')} still {'mentions' if len(remaining) == 1 else 'mention'} old names"
+    return f"Searched again: {mention}, {on_purpose:,} of them as the plan says."

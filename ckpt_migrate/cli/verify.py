@@ -11,6 +11,7 @@ from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED, UsageError
+from ckpt_migrate.plan.words import count
 
 
 @click.command("verify", short_help="Check that every directory names its run and every manifest agrees.")
@@ -31,11 +32,14 @@ def command(
     Example:
       ckpt-migrate verify checkpoints/phase2 --tracking-uri mlruns
     """
-    accepted = frozenset[str]() if known is None else _read_known(known)
+    lines = () if known is None else _read_known(known)
+    accepted = {name for line in lines for name in (line, os.path.abspath(line))}
     verified = api.verify(roots, tracking_uri=tracking_uri, migration=migration, progress=output.bars())
     result = verified.verification
     new = [finding for finding in result.findings if not accepted & {finding.path, os.path.basename(finding.path)}]
     old = len(result.findings) - len(new)
+    found = {name for finding in result.findings for name in (finding.path, os.path.basename(finding.path))}
+    stale = [line for line in lines if found.isdisjoint((line, os.path.abspath(line)))]
     if output_format == "json":
         output.print_json(
             {
@@ -57,11 +61,16 @@ def command(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
         if old:
-            output.echo(f"{old:,} findings are about directories in {known}, and do not count.")
+            are = "is about a directory" if old == 1 else "are about directories"
+            counts = "does not count" if old == 1 else "do not count"
+            output.echo(f"{count(old, 'finding')} {are} in {known}, and {counts}.")
+    for line in stale:
+        output.say(f"Warning: {known}: {output.shown(line)} is in no finding; take the line out")
     if verified.left_links:
+        stand = "stands" if len(verified.left_links) == 1 else "stand"
         roots_shown = " ".join(map(shlex.quote, roots))
         output.say(
-            f"{len(verified.left_links):,} links stand at old names. When nobody needs them any more:\n"
+            f"{count(len(verified.left_links), 'link')} {stand} at old names. When nobody needs them any more:\n"
             f"  ckpt-migrate links {roots_shown} --remove"
         )
     for note in verified.notes:
@@ -71,7 +80,7 @@ def command(
     return EXIT_UNDECIDED if new or not result.directories else 0
 
 
-def _read_known(path: str) -> frozenset[str]:
+def _read_known(path: str) -> tuple[str, ...]:
     """Return the names and paths that a file lists, `#` before what is a remark.
 
     Raises:
@@ -84,4 +93,4 @@ def _read_known(path: str) -> frozenset[str]:
         what = getattr(error, "strerror", None) or "is not UTF-8 text"
         remedy = "Name a text file with the name or path of one directory a line."
         raise UsageError(f"cannot be read ({what})", where=path, remedy=remedy) from error
-    return frozenset(name for line in lines if line for name in (line, os.path.abspath(line)))
+    return tuple(dict.fromkeys(line for line in lines if line))

@@ -135,7 +135,9 @@ class EditFile:
             return Step("-", "remove link", self.path)
         if self.after.link is not None:
             return Step("+" if self.before is None else "~", "link", self.path, new_path=self.after.link)
-        return Step("~", f"edit {len(self.patches):,} mentions in", self.path)
+        return Step(
+            "~", f"edit {len(self.patches):,} {'mention' if len(self.patches) == 1 else 'mentions'} in", self.path
+        )
 
 
 def stage(edit: EditFile) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import PlanError
@@ -56,7 +57,10 @@ def check_place(path: str, roots: Iterable[str], *, overwrite: bool = False) -> 
         what = "is there, and is no plan that this tool wrote"
         raise PlanError(what, where=path, remedy=f"{_OTHER.capitalize()}; only a plan is ever replaced.")
     if data and not overwrite and not is_untouched(data):
-        remedy = f"{_OTHER.capitalize()}, or give --overwrite to replace it; what was edited is lost then."
+        remedy = (
+            f"Give --keep {shlex.quote(path)} to plan anew with these answers, or {_OTHER}; "
+            "--overwrite replaces it, and what was edited is lost then."
+        )
         raise PlanError("was edited since it was planned", where=path, remedy=remedy)
     log = log_that_needs(hashlib.sha256(data).hexdigest(), roots)
     if log is not None:

@@ -23,6 +23,15 @@ BY_HAND = "by hand"
 """What is said in the place of a status where a person has edited the entry."""
 
 
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> count(1, "file"), count(1200, "file")
+    ('1 file', '1,200 files')
+    """
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
 def symbol(entry: Entry) -> str:
     """Return what happens to an entry as one character of SYMBOLS."""
     if entry.is_chosen:

@@ -270,6 +270,21 @@ def test_verify_does_not_count_what_is_known(ckpt: Call, project: Project) -> No
     assert "missing.txt: cannot be read" in ended.err
 
 
+def test_a_known_line_that_no_finding_has_is_said(ckpt: Call, project: Project) -> None:
+    """The directory was settled since, or its name is mistyped."""
+    name = json.loads(ckpt("verify", "checkpoints", *STORE, "--format", "json").out)["findings"][0]["path"]
+    (project.folder / "known.txt").write_text(f"{name}\nsettled_since\n", encoding="utf-8")
+    ended = ckpt("verify", "checkpoints", *STORE, "--known", "known.txt")
+    assert "known.txt: settled_since is in no finding; take the line out" in ended.err
+    assert ended.err.count("is in no finding") == 1
+    assert "1 finding is about a directory in known.txt, and does not count." in ended.out
+
+
+def test_planning_quietly_leaves_no_sentence_open(ckpt: Call, project: Project) -> None:
+    assert project.root.is_dir()
+    assert ckpt("-q", "plan", "checkpoints", *STORE).out.endswith("Nothing has been changed.\n")
+
+
 def test_find_needs_no_store_for_what_directories_and_logs_tell(ckpt: Call, project: Project) -> None:
     """Where none is named and none is found, it says so and looks on; one that was named must be there."""
     uid = project.training(0).legacy[:32]

@@ -37,7 +37,7 @@ def test_the_story_of_references(project: Project, ckpt: Callable[..., Ended]) -
     assert f"  1: - adapter_path: checkpoints/phase2/{old}/model.pt" in shown.out
     assert f"  1: + adapter_path: checkpoints/phase2/{new}/model.pt" in shown.out
     dry = ckpt("apply", "plan.yaml", "--dry-run")
-    assert f"~ edit 1 mentions in {project.folder}/configs/a.yaml\n" in dry.out
+    assert f"~ edit 1 mention in {project.folder}/configs/a.yaml\n" in dry.out
     assert f"+ link {project.root}/{old} -> {new}\n" in dry.out
     applied = ckpt("apply", "plan.yaml", "--yes")
     assert applied.code == 0

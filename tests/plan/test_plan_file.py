@@ -49,6 +49,9 @@ def test_what_a_person_wrote_is_not_written_over_unless_they_say_so(tmp_path: Pa
     path = tmp_path / "plan.yaml"
     path.write_text(content, encoding="utf-8")
     assert refusal(path) == what
+    with pytest.raises(PlanError) as caught:
+        check_place(str(path), [])
+    assert (caught.value.remedy or "").startswith(f"Give --keep {path} to plan anew with these answers, or ")
     check_place(str(path), [], overwrite=True)
 
 

@@ -78,8 +78,8 @@ def test_a_dry_run_prints_the_edits_and_changes_nothing(tree: Tree) -> None:
     plan = edited_throughout(planned(tree))
     before = tree.snapshot()
     steps = [step.describe() for step in apply_plan(plan, RECIPE, is_dry_run=True).operations]
-    assert f"edit 1 mentions in {tree.folder}/a.yaml" in steps
-    assert f"edit 1 mentions in {tree.root}/{new_name(tree, 0)}/lightning_checkpoints/notes.md" in steps
+    assert f"edit 1 mention in {tree.folder}/a.yaml" in steps
+    assert f"edit 1 mention in {tree.root}/{new_name(tree, 0)}/lightning_checkpoints/notes.md" in steps
     assert tree.snapshot() == before
 
 
