@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import __version__, manifest, storage
+from ckpt_migrate.apply.gone import moved_plan_words
 from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.apply.references import ReferenceEdits, places_after
 from ckpt_migrate.apply.tags import PlannedTags
@@ -166,7 +167,7 @@ class _Apply:
                 "the plan cannot be applied as it stands; nothing was changed",
                 where=self.plan.path or None,
                 problems=tuple(problems),
-                remedy="Make a new plan, or set the action of these entries to skip.",
+                remedy=f"Make a new plan, or set the action of these entries to skip.{moved_plan_words(self.plan)}",
             )
 
     def groups(self, history: History | None) -> Iterator[Group]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.apply.task import Task
     from ckpt_migrate.find import Renaming
+    from ckpt_migrate.plan.records import Plan
 
 
 def describe_gone(gone: Sequence[Task], roots: Collection[str]) -> Iterator[str]:
@@ -36,3 +37,12 @@ def describe_gone(gone: Sequence[Task], roots: Collection[str]) -> Iterator[str]
             yield f"{task.label} and {others:,} more: were renamed, this one to {name}, by the apply of {log}"
         else:
             yield f"{task.label}: was renamed to {name} by the apply of {log}"
+
+
+def moved_plan_words(plan: Plan) -> str:
+    """Return why nothing may be where a plan says: it was copied or moved. Empty when its roots are there."""
+    if all(os.path.isabs(root) or os.path.isdir(plan.absolute(root)) for root in plan.roots):
+        return ""
+    return (
+        f" Paths start from the plan's folder, {plan.folder}: one that was copied or moved belongs where it was made."
+    )

@@ -6,10 +6,10 @@
   // Okabe and Ito's colours, which all kinds of eyes tell apart; each with a shape of its own.
   const KINDS = {
     "matched": ["#0072b2", "circle"], "by hand": ["#cc79a7", "star"], "linked": ["#009e73", "square"],
-    "ambiguous": ["#e69f00", "diamond"], "unmatched": ["#d55e00", "x"], "busy": ["#56b4e9", "triangle-up"],
+    "ambiguous": ["#e69f00", "diamond"], "held back": ["#999933", "hexagon"], "unmatched": ["#d55e00", "x"], "busy": ["#56b4e9", "triangle-up"],
     "unreadable": ["#7f7f7f", "cross"],
   };
-  const ORDER = ["unmatched", "ambiguous", "unreadable", "busy", "by hand", "linked", "matched"];
+  const ORDER = ["unmatched", "ambiguous", "held back", "unreadable", "busy", "by hand", "linked", "matched"];
   const RUNS = "MLflow runs";
   const byId = (id) => document.getElementById(id);
   const clean = (text) => String(text).replace(/[\u0000-\u001f\u007f-\u009f\u2028-\u202e\u2066-\u2069]/g,

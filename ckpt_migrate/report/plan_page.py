@@ -8,10 +8,11 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from ckpt_migrate.plan.records import Action
+from ckpt_migrate.plan.records import Action, Status
 from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line
 from ckpt_migrate.references.records import EditAction
 from ckpt_migrate.report.records import Case, Change, Line, Page, Row
+from ckpt_migrate.review.session import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.review.doubts import Doubt
 
+HELD_BACK = "held back"
+"""What was found of a directory whose run is known, and that waits for a person all the same: the run is deleted."""
 MOST_LINES = 20
 """Lines of one file that the page shows; the plan has more."""
 
@@ -51,8 +54,15 @@ def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
         runs=plan.runs,
         starts=run_starts(plan),
         changes=_changes(plan),
-        command=f"ckpt-migrate apply {shlex.quote(plan.path)} --dry-run" if plan.path else "",
+        command=_next(plan) if plan.path else "",
     )
+
+
+def _next(plan: Plan) -> str:
+    """Return the command that goes on: nothing is applied before a person has looked at what is theirs to decide."""
+    if any(map(is_open, plan.entries)):
+        return f"ckpt-migrate review {shlex.quote(plan.path)}"
+    return f"ckpt-migrate apply {shlex.quote(plan.path)} --dry-run"
 
 
 def run_starts(plan: Plan) -> Mapping[str, str]:
@@ -73,7 +83,7 @@ def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
     other = proposal if proposal is not None and proposal.run_id not in {None, entry.run_id} else None
     return Row(
         path=entry.checkpoint,
-        found=found_words(entry),
+        found=HELD_BACK if entry.status is Status.MATCHED and is_open(entry) else found_words(entry),
         action=entry.action.value,
         stamp=None if parsed is None or parsed.local_time is None else parsed.local_time.isoformat(),
         new_name=target if entry.action is Action.RENAME else None,

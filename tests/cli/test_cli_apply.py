@@ -407,3 +407,12 @@ def test_a_plan_whose_apply_was_cut_short_is_not_written_over(
     assert "its apply was cut short and cannot go on without it" in ended.err
     assert plan.read_text(encoding="utf-8") == text
     assert ckpt("apply", plan, "--yes").out.startswith("Done (continued): 3 renamed, 1 repaired, 3 skipped.")
+
+
+def test_a_plan_that_was_copied_says_where_its_paths_start(ckpt: Call, project: Project, plan: Path) -> None:
+    other = project.folder / "elsewhere"
+    other.mkdir()
+    (other / "plan.yaml").write_bytes(plan.read_bytes())
+    ended = ckpt("apply", "elsewhere/plan.yaml", "--dry-run")
+    assert ended.code == EXIT_UNDECIDED
+    assert ended.err.count(f"Paths start from the plan's folder, {other}: one that was copied or moved") == 1

@@ -55,7 +55,10 @@ def test_every_entry_is_on_the_page_with_its_case(project: Project, plan: str) -
     assert [(change["place"], change["what"]) for change in data["changes"]] == [
         ("checkpoints/phase2/latest", "a link that will lead nowhere")
     ]
-    assert data["command"] == "ckpt-migrate apply plan.yaml --dry-run"
+    assert data["command"] == "ckpt-migrate review plan.yaml"
+    held = [row["path"] for row in data["rows"] if row["found"] == "held back"]
+    assert held == [entry.checkpoint for entry in entries if "deleted in MLflow" in (entry.reason or "")]
+    assert len(held) == 1
 
 
 def test_what_names_old_directories_is_on_the_page_line_by_line(project: Project) -> None:
