@@ -73,7 +73,7 @@ def test_a_person_may_skip_a_file_and_edit_nothing_else_of_it(project: Project, 
     plan.write_text(text.replace("- file: a.txt\n    action: edit", "- file: a.txt\n    action: skip"))
     applied = ckpt("apply", "plan.yaml", "--yes")
     assert (applied.code, (project.folder / "a.txt").read_text()) == (0, f"{old}\n")
-    assert "1 files still mention old names, 1 of them as the plan says" in applied.out
+    assert "1 file still mentions old names, 1 of them as the plan says" in applied.out
     plan.write_text(text.replace("- file: a.txt", "- file: b.txt"))
     refused = ckpt("apply", "plan.yaml", "--yes")
     assert refused.code == 2
