@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 MOST_WHERE = 200
 """Places that a plan lists for one reason; it counts them all."""
 _OF_CHECKPOINT = "belongs to a checkpoint, and is left as training wrote it; set action: edit to change it"
-_HARD_LINKED = "has other names (hard links), which would keep the old text; set action: edit to change this one"
+_HARD_LINKED = (
+    "has {count} hard links: an edit makes this name a file of its own, for good, and the others keep the old text;"
+    " set action: edit to change it all the same"
+)
 _UNCOMMITTED = "tracked by git, with changes that are not committed"
 
 
@@ -160,9 +163,9 @@ class _Builder:
                 if template is None and _holder(path, holders) is not None:
                     action = EditAction.SKIP
                     notes.append(_OF_CHECKPOINT)
-                elif os.lstat(path).st_nlink > 1:
+                elif (count := os.lstat(path).st_nlink) > 1:
                     action = EditAction.SKIP
-                    notes.append(_HARD_LINKED)
+                    notes.append(_HARD_LINKED.format(count=count))
             shown = self._shown(path)
             noted.append(replace(reference, file=shown, action=action, note="; ".join(notes) or None))
         return tuple(sorted(noted, key=lambda reference: reference.file))

@@ -275,7 +275,9 @@ def test_uncommitted_changes_of_tracked_files_are_said(tree: Tree) -> None:
 def test_a_file_with_several_names_of_its_own_waits_for_a_person(tree: Tree) -> None:
     put(tree, "a.txt", old_name(tree, 0).encode())
     os.link(tree.folder / "a.txt", tree.folder / "b.txt")
-    assert {file.action for file in references(planned(tree)).files} == {EditAction.SKIP}
+    found = references(planned(tree)).files
+    assert {file.action for file in found} == {EditAction.SKIP}
+    assert all("has 2 hard links" in str(file.note) for file in found)
 
 
 def test_after_apply_the_search_finds_nothing_but_what_was_skipped_or_came_since(tree: Tree) -> None:
