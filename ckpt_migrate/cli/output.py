@@ -138,6 +138,10 @@ def say_links(plan: Plan) -> None:
         say(f"Warning: the link {what} will lead nowhere: the directory is renamed")
     if len(links) > MOST_LINKS:
         say(f"Warning: and {len(links) - MOST_LINKS:,} more such links; the plan lists them all under `links`")
+    if links and (plan.references is None or not plan.references.paths):
+        say("  To take links along, plan with --references PATH; to leave a link at each old name, with --leave-links.")
+    elif links:
+        say("  To take a link along, set its action to edit in the plan; or plan with --leave-links.")
 
 
 def dangling_links(plan: Plan) -> list[dict[str, str | None]]:

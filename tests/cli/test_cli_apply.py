@@ -182,6 +182,7 @@ def test_links_that_will_lead_nowhere_are_named_before_the_question(ckpt: Call, 
         ended = ckpt(*arguments, "--format", "json")
         assert ended.data["dangling_links"] == [link]
         assert warning in ended.err
+        assert "plan with --references PATH; to leave a link at each old name, with --leave-links" in ended.err
     assert os.readlink(project.root / "latest") == training.legacy
 
 
