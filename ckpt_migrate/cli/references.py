@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from ckpt_migrate.references.records import References
 
 MOST_FILES = 20
+MOST_NAMED = 5
+"""Files that one line of a summary names."""
+FOLLOWS = "follows when its directory is decided"
 
 
 def reference_lines(references: References) -> list[str]:
@@ -25,15 +28,27 @@ def reference_lines(references: References) -> list[str]:
         lines.append("The runs are tagged in MLflow with where their checkpoints are and were.")
     if not references.paths:
         return lines
-    edited = [file for file in references.files if file.action is EditAction.EDIT]
+    wanted = [file for file in references.files if file.action is EditAction.EDIT]
+    edited = [file for file in wanted if not file.follows]
     mentions = sum(len(file.at) for file in edited)
-    kept = len(references.files) - len(edited)
+    kept = len(references.files) - len(wanted)
     planned = f"{count(mentions, 'mention')} in {count(len(edited), 'file')} to edit, {count(kept, 'file')} to skip"
     searched = f"{count(references.searched, 'file')} searched, {references.ignored:,} passed over by .gitignore"
     lines.append(f"References: {planned} ({searched}).")
     lines += [f"  {file.file}: {file.note}" for file in edited if file.note is not None][:MOST_FILES]
-    lines += [f"  left alone, {left.kind.value}, {left.count:,}: {left.what}" for left in references.left]
+    if len(wanted) > len(edited):
+        where = _named([file.file for file in wanted if file.follows])
+        lines.append(f"  {len(wanted) - len(edited):,} more, each of which {FOLLOWS}: {where}")
+    for left in references.left:
+        lines.append(f"  left alone, {left.kind.value}, {left.count:,}: {left.what}")
+        lines.append(f"    {_named(left.where, left.count)}")
     return lines
+
+
+def _named(names: Sequence[str], total: int | None = None) -> str:
+    """Return the first few names in one line, and how many more of `total` there are."""
+    more = (len(names) if total is None else total) - len(names[:MOST_NAMED])
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more else "")
 
 
 def references_data(references: References | None) -> dict[str, object] | None:
@@ -57,6 +72,7 @@ def remaining_line(remaining: Sequence[Remaining]) -> str:
     """Return the result of the search after apply in one line."""
     if not remaining:
         return "Searched again: no mention of an old name is left."
-    on_purpose = sum(each.is_on_purpose for each in remaining)
+    on_purpose = [output.shown(each.path) for each in remaining if each.is_on_purpose]
     mention = f"{count(len(remaining), 'file')} still {'mentions' if len(remaining) == 1 else 'mention'} old names"
-    return f"Searched again: {mention}, {on_purpose:,} of them as the plan says."
+    says = f"{len(on_purpose):,} of them as the plan says" + (f": {_named(on_purpose)}" if on_purpose else ".")
+    return f"Searched again: {mention}, {says}"

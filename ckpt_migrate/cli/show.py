@@ -9,12 +9,13 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import completion, options, output
-from ckpt_migrate.cli.references import reference_lines
+from ckpt_migrate.cli.references import FOLLOWS, reference_lines
 from ckpt_migrate.cli.rows import print_rows, print_wrapped
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
 from ckpt_migrate.plan.words import BY_HAND, SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
+from ckpt_migrate.references.records import EditAction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -147,9 +148,14 @@ def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
 
 def _print_references(references: References) -> None:
     for file in references.files:
-        output.echo_lines(["", f"{file.action.value} {file.file}" + (f" ({file.note})" if file.note else "")])
+        notes = "; ".join(note for note in (FOLLOWS if file.follows else None, file.note) if note)
+        action = "later" if file.follows and file.action is EditAction.EDIT else file.action.value
+        output.echo_lines(["", f"{action} {file.file}" + (f" ({notes})" if notes else "")])
         for line in file.lines[:MOST_LINES]:
-            output.echo_lines([f"  {line.line}: - {line.before}", f"  {line.line}: + {line.after}"])
+            if line.before == line.after:
+                output.echo_lines([f"  {line.line}: = {line.before}"])
+            else:
+                output.echo_lines([f"  {line.line}: - {line.before}", f"  {line.line}: + {line.after}"])
         if len(file.lines) > MOST_LINES:
             output.echo(f"  and {len(file.lines) - MOST_LINES:,} more lines, which the plan lists")
     output.echo()

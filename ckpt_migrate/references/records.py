@@ -92,6 +92,11 @@ class Reference:
     proposed: EditAction | None = None
     line: int = 0
 
+    @property
+    def follows(self) -> bool:
+        """Whether nothing of it changes as planned: the directories that it names are still to be decided."""
+        return bool(self.lines) and all(each.before == each.after for each in self.lines)
+
     def as_proposed(self) -> Reference:
         """Return it as the planner had it."""
         return self if self.proposed is None else replace(self, action=self.proposed, proposed=None)

@@ -112,7 +112,9 @@ def _changes(plan: Plan) -> tuple[Change, ...]:
     references = plan.references
     if references is not None:
         for file in references.files:
-            what = "edited" if file.action is EditAction.EDIT else "left as it is"
+            what = "left as it is"
+            if file.action is EditAction.EDIT:
+                what = "follows when its directory is decided" if file.follows else "edited"
             note = f"; {file.note}" if file.note else ""
             changes += [
                 Change(f"{file.file}:{line.line}", line.before, line.after, what + note)

@@ -73,11 +73,35 @@ def test_a_person_may_skip_a_file_and_edit_nothing_else_of_it(project: Project, 
     plan.write_text(text.replace("- file: a.txt\n    action: edit", "- file: a.txt\n    action: skip"))
     applied = ckpt("apply", "plan.yaml", "--yes")
     assert (applied.code, (project.folder / "a.txt").read_text()) == (0, f"{old}\n")
-    assert "1 file still mentions old names, 1 of them as the plan says" in applied.out
+    assert "1 file still mentions old names, 1 of them as the plan says: " in applied.out
+    assert f"{project.folder / 'a.txt'}\n" in applied.out
     plan.write_text(text.replace("- file: a.txt", "- file: b.txt"))
     refused = ckpt("apply", "plan.yaml", "--yes")
     assert refused.code == 2
     assert "file was edited, but belongs to the planner" in refused.err
+
+
+def test_what_waits_for_a_decision_is_counted_apart_and_what_is_left_alone_is_named(
+    project: Project, ckpt: Callable[..., Ended]
+) -> None:
+    """A file that names an undecided directory alone is no edit yet; apply makes as many as were announced."""
+    write(project, "a.txt", f"{project.training(0).legacy}\n")
+    for number in range(7):
+        write(project, f"blob{number}.bin", f"\0{project.training(0).legacy}\0")
+    for path in project.root.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            write(project, f"each/{path.name[:8]}.txt", f"checkpoints/phase2/{path.name}\n")
+    planned = ckpt("plan", "checkpoints", "--tracking-uri", "mlruns", "--references", ".")
+    files = yaml.safe_load((project.folder / "plan.yaml").read_text())["references"]["files"]
+    later = [file["file"] for file in files if all(line["before"] == line["after"] for line in file["lines"])]
+    edited = len(files) - len(later)
+    assert later
+    assert f"mentions in {edited} files to edit, 0 files to skip" in planned.out
+    assert f"{len(later)} more, each of which follows when its directory is decided: {later[0]}" in planned.out
+    assert "blob0.bin, blob1.bin, blob2.bin, blob3.bin, blob4.bin and 2 more\n" in planned.out
+    shown = ckpt("show", "plan.yaml")
+    assert f"later {later[0]} (follows when its directory is decided)\n  1: = checkpoints/phase2/" in shown.out
+    assert f"{edited} files and links edited" in ckpt("apply", "plan.yaml", "--yes").out
 
 
 def test_what_a_person_said_of_a_file_is_kept_in_a_new_plan(project: Project, ckpt: Callable[..., Ended]) -> None:
