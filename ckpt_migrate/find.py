@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import JournalError
@@ -33,6 +34,8 @@ class Renaming:
     old: str
     new: str
     log: str
+    migration: str = ""
+    """Name or path of the recipe; empty when the log does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ class Found:
         query: What was looked for.
         checkpoints: The directories, sorted by path.
         runs: The runs, sorted by id.
-        hint: What to ask instead, when nothing was found and more than that can be said of the query.
+        hint: What to ask instead, when no directory that is named after a run was found; None when nothing is known.
     """
 
     query: str
@@ -94,7 +97,7 @@ def renamings(roots: Iterable[str], on_problem: Callable[[str], None]) -> Iterat
         if history.state is not LogState.ROLLED_BACK:
             for item in history.items.values():
                 if item.source != item.target and (item.is_applied or os.path.lexists(item.target)):
-                    yield Renaming(item.source, item.target, history.path)
+                    yield Renaming(item.source, item.target, history.path, history.migration)
 
 
 def find(
@@ -102,7 +105,9 @@ def find(
     checkpoints: Iterable[Checkpoint],
     runs: Sequence[Run],
     renamings: Iterable[Renaming],
+    *,
     roots: Sequence[str] = (),
+    migration: str = "",
 ) -> tuple[Found, ...]:
     """Look up run ids, made-up uuids, directory names or paths, and run names; beginnings of ids too.
 
@@ -112,7 +117,9 @@ def find(
         runs: All runs.
         renamings: Renames in force, from the logs.
         roots: Folders from which a relative path may start, besides the current one.
+        migration: Name or path of the recipe that the directories were scanned by.
     """
+    renamings = tuple(renamings)
     former = _former_names(renamings)
     by_id = {run.run_id: run for run in runs}
     naming: defaultdict[str, list[str]] = defaultdict(list)
@@ -128,7 +135,27 @@ def find(
         )
         for checkpoint in checkpoints
     ]
-    return tuple(_find_one(query, places, by_id, naming, roots) for query in queries)
+    others = [one for one in renamings if one.migration not in {"", migration}]
+    found = (_find_one(query, places, by_id, naming, roots) for query in queries)
+    return tuple(
+        one
+        if any(place.run_id for place in one.checkpoints)
+        else replace(one, hint=_elsewhere(one.query, others) or one.hint)
+        for one in found
+    )
+
+
+def _elsewhere(query: str, renamings: Iterable[Renaming]) -> str | None:
+    """Return which recipe knows a directory that this one does not; None when the logs tell of none."""
+    asked = {_plain(part) for part in query.split("/") if part}
+    for renaming in renamings:
+        names = [_plain(os.path.basename(path)) for path in (renaming.old, renaming.new)]
+        if not asked.isdisjoint(names) or any(_fits(part, name) for part in asked for name in names):
+            recipe = renaming.migration
+            return (
+                f"{os.path.basename(renaming.new)} was migrated with {recipe}; give --migration {shlex.quote(recipe)}"
+            )
+    return None
 
 
 def _find_one(

@@ -16,7 +16,7 @@ from ckpt_migrate.plan.answers import NO_ANSWERS, answered, read_answers
 from ckpt_migrate.plan.build import PlanInput, build_plan
 from ckpt_migrate.plan.file import check_place, save
 from ckpt_migrate.plan.write import render_plan
-from ckpt_migrate.recipe import load_recipe
+from ckpt_migrate.recipe import load_recipe, recorded_name
 from ckpt_migrate.records import State
 from ckpt_migrate.references.build import SearchInput, build_references
 from ckpt_migrate.references.names import Names
@@ -110,7 +110,7 @@ def make_plan(
             scan=found,
             matching=matching,
             recipe=recipe,
-            migration=recipe.name if migration == recipe.name else os.path.abspath(recipe.source),
+            migration=recorded_name(recipe, migration),
             tracking_uri=tuple(recorded(uri, folder) for uri in uris),
             absolute_roots=_only_absolute(roots),
             folder=folder,

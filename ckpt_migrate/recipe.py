@@ -133,6 +133,11 @@ def recipe_names() -> tuple[str, ...]:
     return tuple(sorted(name[: -len(".yaml")] for name in os.listdir(folder) if name.endswith(".yaml")))
 
 
+def recorded_name(recipe: Recipe, given: str) -> str:
+    """Return what plans and logs call a recipe that was asked for so: its name, or its file's absolute path."""
+    return recipe.name if given == recipe.name else os.path.abspath(recipe.source)
+
+
 def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
     """Read and validate a recipe.
 

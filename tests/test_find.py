@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import pytest
 
 from ckpt_migrate import api
+from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
 
 if TYPE_CHECKING:
     from project import Project, Training
@@ -160,3 +162,22 @@ def test_a_path_leads_to_the_directory_that_holds_it_and_never_to_a_file_of_its_
     (found,) = look_up("/somewhere/else/last.ckpt")
     assert sides(found) == ([], [])
     assert found.hint == "no known checkpoint directory has this path, or had it before a migration"
+
+
+def test_names_of_another_recipe_tell_which_it_was(empty_project: Project) -> None:
+    """The default recipe does not know the new names as checkpoints; the log knows who does."""
+    project, training = empty_project, empty_project.add(0)
+    text = Path(load_recipe(DEFAULT_RECIPE).source).read_text(encoding="utf-8")
+    mine = project.folder / "mine.yaml"
+    mine.write_text(text.replace('"{run_id}_{stamp}"', '"exp42-{run_id}_{stamp}"'), encoding="utf-8")
+    api.plan("checkpoints", tracking_uri="mlruns", migration=mine, output="plan.yaml")
+    assert api.apply("plan.yaml").renamed == 1
+    for query in (f"exp42-{training.target}", training.legacy, f"checkpoints/phase2/{training.legacy}/last.ckpt"):
+        (found,) = look_up(query)
+        assert all(place.run_id is None for place in found.checkpoints)
+        assert (found.hint or "").endswith(f"was migrated with {mine}; give --migration {mine}")
+        (found,) = api.find(query, "checkpoints", tracking_uri="mlruns", migration=mine)
+        assert sides(found) == ([f"exp42-{training.target}"], [training.run_id])
+    hint = f"a log tells of directories that were migrated with another recipe; give --migration {mine}"
+    assert hint in api.verify("checkpoints", tracking_uri="mlruns").notes
+    assert hint not in api.verify("checkpoints", tracking_uri="mlruns", migration=mine).notes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.api.arguments import folder_of, paths, roots_of
 from ckpt_migrate.errors import StoreNotFoundError
 from ckpt_migrate.progress import SILENT
-from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe
+from ckpt_migrate.recipe import DEFAULT_RECIPE, load_recipe, recorded_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -121,6 +122,7 @@ def verify(
         RecipeError: There is no such recipe, or it is wrong.
         StoreError: No store was found, or one could not be read to its end.
     """
+    from ckpt_migrate.find import renamings
     from ckpt_migrate.scan.passed_over import passed_over_note
     from ckpt_migrate.scan.walk import scan_roots
     from ckpt_migrate.stores import open_named
@@ -131,7 +133,15 @@ def verify(
     with closing(store):
         found = scan_roots(roots_of(roots), recipe, progress=progress)
         verification = hold_against(found, store, recipe)
-        return Verified(verification, tuple(store.warnings), links(roots), passed_over_note(found.checkpoints))
+        notes = passed_over_note(found.checkpoints)
+        judged = {one.path for one in found.checkpoints if one.uid}
+        own = recorded_name(recipe, os.fspath(migration))
+        others = {one.migration for one in renamings(found.roots, lambda _: None) if one.new not in judged}
+        notes += tuple(
+            f"a log tells of directories that were migrated with another recipe; give --migration {shlex.quote(other)}"
+            for other in sorted(others - {"", own})
+        )
+        return Verified(verification, tuple(store.warnings), links(roots), notes)
 
 
 def find(
@@ -179,4 +189,6 @@ def find(
     for path, what in found.problems:
         on_problem(f"{path}: {what}")
     wanted = (queries,) if isinstance(queries, str) else queries
-    return look_up(wanted, found.checkpoints, runs, renamings(found.roots, on_problem), found.roots)
+    known = renamings(found.roots, on_problem)
+    own = recorded_name(recipe, os.fspath(migration))
+    return look_up(wanted, found.checkpoints, runs, known, roots=found.roots, migration=own)

@@ -307,6 +307,7 @@ class _Apply:
             "format": LOG_FORMAT,
             "tool": f"ckpt-migrate {__version__}",
             "plan": self.digest,
+            "migration": self.plan.migration,
             "plan_path": os.path.abspath(self.plan.path) if self.plan.path else "",
             "recipe": self.recipe.digest,
             "created_s": int(time.time()),

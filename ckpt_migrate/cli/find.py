@@ -70,5 +70,7 @@ def _print(found: Found) -> None:
     if found.runs and not found.checkpoints:
         lines.append("  no checkpoint directory below the roots is named after it, or named by it")
     if not found.runs and not found.checkpoints:
-        lines.append(f"  {found.hint or 'nothing of this name, neither a directory nor a run'}")
+        lines.append("  nothing of this name, neither a directory nor a run")
+    if found.hint:
+        lines.append(f"  {found.hint}")
     output.echo_lines(lines)

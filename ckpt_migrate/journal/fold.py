@@ -128,6 +128,7 @@ class _Fold:
         history = self.history
         history.plan_digest = record["plan"]
         history.plan_path = record["plan_path"]
+        history.migration = record.get("migration", "")
         history.started = datetime.fromtimestamp(record["created_s"], timezone.utc)
         history.roots = tuple(self._absolute(root) for root in record["roots"])
         history.counts = record["counts"]

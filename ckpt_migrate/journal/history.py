@@ -91,6 +91,7 @@ class History:
         contents: The records it was made of.
         plan_digest: SHA-256 of the plan's file, hexadecimal; empty when the log is too damaged to say.
         plan_path: Path of the plan's file, empty when it had none.
+        migration: Name or path of the recipe; empty when the log does not say.
         started: When the apply began, UTC; None when the log is too damaged to say.
         roots: Real paths of the roots in which something is changed, that of the log first.
         counts: How many entries were to be renamed, repaired and skipped.
@@ -108,6 +109,7 @@ class History:
     contents: Contents
     plan_digest: str = ""
     plan_path: str = ""
+    migration: str = ""
     started: datetime | None = None
     roots: tuple[str, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
