@@ -11,6 +11,7 @@ from ckpt_migrate import api
 from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.journal.history import LogState
+from ckpt_migrate.plan.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,7 +90,8 @@ def _print(result: RollbackResult) -> None:
     output.echo_lines(f"! {line}" for line in left)
     counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"
     counts += f"; {len(result.unedited):,} files and links have their old names back" if result.unedited else ""
-    counts += f"; {len(result.untagged):,} runs have their old tags back" if result.untagged else ""
+    if result.untagged:
+        counts += f"; the tags of {count(len(result.untagged), 'run')} are what they were"
     shown = shlex.quote(result.log)
     if result.is_dry_run:
         output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")

@@ -135,12 +135,12 @@ def test_a_rollback_that_only_had_tags_left_says_what_it_did(world: World, capsy
     away = world.database.rename(world.database.with_suffix(".away"))
     first = call(capsys, "rollback", log, "--yes")
     assert first.code == EXIT_UNDECIDED
-    assert "runs have their old tags back" not in first.out
+    assert "the tags of" not in first.out
     away.rename(world.database)
     second = call(capsys, "rollback", log, "--yes")
     assert second.code == EXIT_DONE, second.err
     assert "Everything is as it was before: 0 restored, 2 were as before already, 0 left" in second.out
-    assert "2 runs have their old tags back" in second.out
+    assert "the tags of 2 runs are what they were" in second.out
     assert world.tags() == before
     assert "Nothing to do" in call(capsys, "rollback", log, "--yes").out
 
