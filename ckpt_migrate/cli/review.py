@@ -13,7 +13,7 @@ from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.rows import columns, cut, print_wrapped
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError
 from ckpt_migrate.naming import is_run_id
-from ckpt_migrate.plan.words import summary_line
+from ckpt_migrate.plan.words import summary_line, taken_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -141,7 +141,9 @@ class _Walk:
             sure = next((one.confidence for one in entry.candidates if one.run_id == run_id), entry.confidence)
             told = "" if run is None else f"{run.name or '(no name)'}, {run.status}, started {run.start}"
             deleted = ", DELETED" if run is not None and run.is_deleted else ""
-            print_wrapped([f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}", f"     {told}{deleted}"])
+            taken = taken_words(plan, entry, run_id)
+            lines = [f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}", f"     {told}{deleted}"]
+            print_wrapped([*lines, f"     {taken}"] if taken else lines)
         for line in self._sides(entry, run_ids, width):
             output.echo(line)
 

@@ -14,7 +14,17 @@ from ckpt_migrate.cli.rows import print_rows, print_wrapped
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
-from ckpt_migrate.plan.words import BY_HAND, SYMBOLS, choice_words, clock_words, found_words, summary_line, symbol
+from ckpt_migrate.plan.words import (
+    BY_HAND,
+    SYMBOLS,
+    choice_words,
+    clock_words,
+    found_words,
+    settling_words,
+    summary_line,
+    symbol,
+    taken_words,
+)
 from ckpt_migrate.references.records import EditAction
 
 if TYPE_CHECKING:
@@ -184,7 +194,11 @@ def _print_case(plan: Plan, entry: Entry, doubts: Iterable[Doubt]) -> None:
         lines += _run_lines(plan, proposal.run_id or "", proposal.confidence, proposal.evidence)
     for candidate in (one for one in entry.candidates if proposal is None or one.run_id != entry.run_id):
         lines.append("  candidate")
+        taken = taken_words(plan, entry, candidate.run_id)
+        lines += [f"    {taken}"] if taken else []
         lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
+    settling = settling_words(plan, entry)
+    lines += [f"  to settle: {settling}"] if settling else []
     print_wrapped([*lines, ""])
 
 

@@ -71,6 +71,37 @@ def _planner_words(entry: Entry, proposal: Proposal) -> str:
     return f"the planner had chosen {which}, confidence {sure:.6f}{did[proposal.action]}{because}"
 
 
+def taken_words(plan: Plan, entry: Entry, run_id: str) -> str:
+    """Return to which other directory a person gave this run; empty when to none."""
+    given = [
+        one.checkpoint.rpartition("/")[2]
+        for one in plan.entries
+        if one.is_chosen and one.run_id == run_id and one.checkpoint != entry.checkpoint
+    ]
+    return f"taken by you for {', '.join(given)}" if given else ""
+
+
+def settling_words(plan: Plan, entry: Entry) -> str:
+    """Return what would settle an entry that waits for a person; empty when it does not wait."""
+    if entry.proposal is not None or entry.action is not Action.SKIP:
+        return ""
+    if entry.status is Status.MATCHED:
+        run = plan.runs.get(entry.run_id or "")
+        if run is None or not run.is_deleted:
+            return ""
+        return "restore the run in MLflow and plan again, or set the action to rename; until then it keeps its name"
+    if entry.status is Status.UNMATCHED:
+        return "no run fits: leave it as it is or, if you know its run, give it with `ckpt-migrate review`"
+    if entry.status is not Status.AMBIGUOUS:
+        return ""
+    if len(entry.candidates) > 1:
+        return "choose one of the candidates with `ckpt-migrate review`, or leave it skipped"
+    return (
+        "a config, metrics or unchanged file times in the directory, or a run that names it, would be evidence of "
+        "another kind; if you know that the run is its own, choose it with `ckpt-migrate review`"
+    )
+
+
 def summary_line(plan: Plan) -> str:
     """Return one line that says what a plan will do.
 

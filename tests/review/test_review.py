@@ -156,3 +156,19 @@ def test_without_a_terminal_it_says_what_to_do_instead(ckpt: Call) -> None:
     ended = ckpt("review", PLAN)
     assert (ended.code, ended.out) == (EXIT_USAGE, "")
     assert "edit the plan's file instead" in ended.err
+
+
+def test_a_run_that_was_given_to_a_twin_is_marked_as_taken(
+    ckpt: Call, answers: Callable[..., None], twins: list[Training]
+) -> None:
+    """And a case says what would settle it, until somebody has."""
+    first, second = twins
+    asked = ckpt("show", PLAN, second.legacy).out
+    assert "to settle: choose one of the candidates with `ckpt-migrate review`, or leave it skipped" in asked
+    assert "taken by you" not in asked
+    answers("1", "yes", "q")
+    reviewed = ckpt("review", PLAN).out
+    shown = ckpt("show", PLAN, second.legacy).out
+    for text in (reviewed, shown):
+        assert text.count(f"taken by you for {first.legacy}") == 1
+    assert "to settle" not in ckpt("show", PLAN, first.legacy).out
