@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
+from ckpt_migrate.naming import parse_stamp
 from ckpt_migrate.plan.records import Action, Status
 
 if TYPE_CHECKING:
@@ -19,6 +23,7 @@ SYMBOLS = {
 }
 
 
+_STAMP = re.compile(r"[0-9]{8}_[0-9]{6}")
 BY_HAND = "by hand"
 """What is said in the place of a status where a person has edited the entry."""
 
@@ -91,7 +96,9 @@ def settling_words(plan: Plan, entry: Entry) -> str:
             return ""
         return "restore the run in MLflow and plan again, or set the action to rename; until then it keeps its name"
     if entry.status is Status.UNMATCHED:
-        return "no run fits: leave it as it is or, if you know its run, give it with `ckpt-migrate review`"
+        near = _nearest_start(plan, entry)
+        told = f"; of the candidates, run {near} starts nearest to its stamp" if near else ""
+        return f"no run fits: leave it as it is or, if you know its run, give it with `ckpt-migrate review`{told}"
     if entry.status is not Status.AMBIGUOUS:
         return ""
     if len(entry.candidates) > 1:
@@ -100,6 +107,22 @@ def settling_words(plan: Plan, entry: Entry) -> str:
         "a config, metrics or unchanged file times in the directory, or a run that names it, would be evidence of "
         "another kind; if you know that the run is its own, choose it with `ckpt-migrate review`"
     )
+
+
+def _nearest_start(plan: Plan, entry: Entry) -> str | None:
+    """Return the candidate that starts nearest to the stamp; None where either is not known."""
+    stamp = _STAMP.search(entry.checkpoint.rpartition("/")[2])
+    local = None if stamp is None else parse_stamp(stamp[0])
+    if local is None or plan.clock.timezone is None:
+        return None
+    at = local.replace(tzinfo=ZoneInfo(plan.clock.timezone))
+    starts = {one.run_id: plan.runs[one.run_id].start for one in entry.candidates if one.run_id in plan.runs}
+    away_s = {
+        run_id: abs((datetime.fromisoformat(start.replace("Z", "+00:00")) - at).total_seconds())
+        for run_id, start in starts.items()
+        if start is not None
+    }
+    return min(away_s, key=lambda run_id: away_s[run_id], default=None)
 
 
 def summary_line(plan: Plan) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ckpt_migrate import api
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, EXIT_USAGE, PlanError
-from ckpt_migrate.plan.records import Action
+from ckpt_migrate.plan.records import Action, Candidate
+from ckpt_migrate.plan.words import settling_words
 from ckpt_migrate.review.session import Review
 
 if TYPE_CHECKING:
@@ -172,3 +174,14 @@ def test_a_run_that_was_given_to_a_twin_is_marked_as_taken(
     for text in (reviewed, shown):
         assert text.count(f"taken by you for {first.legacy}") == 1
     assert "to settle" not in ckpt("show", PLAN, first.legacy).out
+
+
+def test_of_an_orphans_candidates_the_one_that_starts_nearest_is_told(project: Project) -> None:
+    plan = api.plan("checkpoints", tracking_uri="mlruns", output=PLAN).plan
+    orphan = next(entry for entry in plan.entries if entry.checkpoint.endswith(project.training(4).legacy))
+    # The trainings are a day apart.
+    known = {run.run_id: run.start for run in map(project.training, (0, 1, 3)) if run.run_id in plan.runs}
+    asked = replace(orphan, candidates=tuple(Candidate(run_id, 0.1) for run_id in known))
+    wanted = min(known, key=lambda run_id: abs(known[run_id] - project.training(4).start))
+    assert len(known) > 1
+    assert settling_words(plan, asked).endswith(f"of the candidates, run {wanted} starts nearest to its stamp")
