@@ -92,7 +92,7 @@ def _time(one: Score, seen: Seen, run: Run) -> float:
 
 
 def _end(seen: Seen, run: Run, world: World) -> float:
-    if seen.older_s is not None or _is_before(seen, run):
+    if seen.older_s is not None or (_is_before(seen, run) and not world.ends.is_logged_after):
         return OLDER_BITS
     if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
         return 0.0

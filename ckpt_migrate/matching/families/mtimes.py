@@ -92,10 +92,12 @@ class Ends:
     Attributes:
         overall: Of complete directories (True) and of others (False).
         by_folder: Likewise, by folder, where enough plain pairs lie in one.
+        is_logged_after: Whether most runs begin when their weights are there: logged after training, all at once.
     """
 
     overall: Mapping[bool, EndHabit]
     by_folder: Mapping[tuple[str, bool], EndHabit]
+    is_logged_after: bool = False
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
@@ -114,7 +116,10 @@ NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
 def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
     """Return when newest files are written, as pairs show that are plain by other evidence."""
     found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
+    are_before = []
     for seen, run in plain:
+        if seen.last_s is not None and run.start_utc_ms is not None:
+            are_before.append(seen.last_s < run.start_utc_ms / 1000)
         if seen.newest_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
             continue
         is_inside = run.start_utc_ms / 1000 <= seen.newest_s <= run.end_utc_ms / 1000
@@ -124,7 +129,8 @@ def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
         for kind in (True, False)
     }
     own = {key: learn_ends(pairs) for key, pairs in found.items() if len(pairs) >= FEWEST_IN_FOLDER}
-    return Ends(overall, own)
+    is_logged_after = len(are_before) >= FEWEST_TEACHERS and 2 * sum(are_before) > len(are_before)
+    return Ends(overall, own, is_logged_after)
 
 
 def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
