@@ -1,7 +1,7 @@
-# ruff: noqa: INP001 - a script, run by its path
+# ruff: noqa: INP001 - a script, run from the root of the repository
 """How long it takes to plan N directories against N runs, command to finished file, and how much memory.
 
-    python benchmarks/bench_plan.py --count 10000 --store file
+    python -m benchmarks.bench_plan --count 10000 --store file
 
 Builds a legacy project (one training every 20 minutes or so, but every eighth eight of them a sweep started within 16
 seconds; each with 30 params, 8 metrics of 20 points and a directory with config and weights), a tenth of whose runs
@@ -28,6 +28,8 @@ from datetime import datetime, timedelta, timezone
 
 import yaml
 
+from benchmarks.bench_stores import EXPERIMENT, META
+
 BEGIN_S = 1_735_700_000
 SPACING_S = 1_200
 METRICS, POINTS, CONSTANTS, KNOBS = 8, 20, 20, 9
@@ -35,32 +37,6 @@ SWEEP = 8
 GONE_SHARE = 0.1
 ZONE = timezone(timedelta(hours=9))
 EPOCHS = 5
-
-META = """\
-artifact_uri: file://{folder}/1/{run_id}/artifacts
-end_time: {end}
-entry_point_name: ''
-experiment_id: '1'
-lifecycle_stage: active
-run_id: {run_id}
-run_name: bench-{number}
-run_uuid: {run_id}
-source_name: ''
-source_type: 4
-source_version: ''
-start_time: {start}
-status: 3
-tags: []
-user_id: bench
-"""
-EXPERIMENT = """\
-artifact_location: file://{folder}/1
-creation_time: 1760000000000
-experiment_id: '1'
-last_update_time: 1760000000000
-lifecycle_stage: active
-name: bench
-"""
 
 
 def write_file(path: str, text: str) -> None:
