@@ -54,7 +54,8 @@ class RollbackResult:
         occupied: One line for each whose old name something else has taken; it keeps its new name.
         changed: One line for each that was replaced by something else, or is being written to.
         edited: One line for each manifest that somebody edited since, and for each directory whose modification time
-            this user may not set; they stay as they are. Paths are those after the rollback.
+            this user may not set; they stay as they are; and for each file that has its old bytes back and is not one
+            with its other names (hard links) again. Paths are those after the rollback.
         unedited: Files and links that are as before again, or were so already.
         untagged: Runs that have the tags that they had before, where this run put them back; sorted.
         damage: What could not be read of the log; what was recorded there is not brought back.
@@ -250,7 +251,7 @@ class _Rollback:
         occupied = tuple(_line(finding) for finding in blocked if finding.is_occupied)
         changed = tuple(_line(f) for f in blocked if not f.is_missing and not f.is_occupied)
         edited = tuple(line for finding in listed for line in finding.kept(is_done=True)) + losses
-        edited += tuple(finding.obstacle for finding in self.edits if finding.obstacle is not None)
+        edited += tuple(line for finding in self.edits for line in (finding.obstacle, finding.note) if line is not None)
         edited += tuple(finding.obstacle for finding in self.tags if finding.obstacle is not None)
         damage = () if self.history.is_covered else self.history.contents.damage
         free = [finding for finding in listed if finding.obstacle is None]

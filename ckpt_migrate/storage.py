@@ -114,6 +114,21 @@ def sync_file(path: str) -> None:
         os.close(handle)
 
 
+def link_file(path: str, other: str) -> bool:
+    """Give a file one more name; False, with nothing done, where the file system cannot or this user may not.
+
+    Raises:
+        FileExistsError: Something is at `other`.
+    """
+    try:
+        os.link(path, other, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in {*_NO_LINKS, errno.EXDEV}:
+            raise
+        return False
+    return True
+
+
 def remove_file(path: str) -> None:
     """Remove one file or link."""
     os.unlink(path)

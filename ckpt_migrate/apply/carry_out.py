@@ -22,6 +22,7 @@ from ckpt_migrate.executor.batches import batches, make_group, remaining_groups
 from ckpt_migrate.executor.edit_groups import edit_groups
 from ckpt_migrate.executor.filestate import AS_CREATED, FileState
 from ckpt_migrate.executor.identity import TEMPORARY_PREFIX, list_files
+from ckpt_migrate.executor.kept import kept_path
 from ckpt_migrate.executor.moves import order_moves
 from ckpt_migrate.executor.operations import Change, Phase, WriteFile
 from ckpt_migrate.executor.reconcile import Goal, reconcile
@@ -138,6 +139,11 @@ class _Apply:
         """All folders whose logs and locks count."""
         return state_folders({os.path.dirname(task.source) for task in self.tasks} | set(self.roots))
 
+    @property
+    def state(self) -> str:
+        """The state directory that the log lies in."""
+        return os.path.join(self.roots[0], STATE_DIRECTORY)
+
     def lacks_state(self) -> bool:
         return not all(os.path.isdir(os.path.join(root, STATE_DIRECTORY)) for root in self.roots)
 
@@ -203,7 +209,7 @@ class _Apply:
         for group in edit_groups(pending, sweeps, number, Phase.CONTINUE, folders=folders):
             yield group
             number = group.number + 1
-        fresh = list(self.references.edits(known, tag=f"{self.tag}-{number}"))
+        fresh = list(self.references.edits(known, tag=f"{self.tag}-{number}", state=self.state))
         now_at = self.references.now_at
         yield from edit_groups(fresh, (), number, Phase.APPLY, folders=folders, now_at=now_at)
 
@@ -291,14 +297,14 @@ class _Apply:
             data = manifest.compose(template, manifest.render(template, subject, files), content)
             staged = f"{self.tag}-{number}-{task.item}-{position}"
             after = _new_state(data, before, found)
-            writes.append(WriteFile(task.item, task.target, template.name, staged, before, after))
+            kept = kept_path(os.path.join(task.source, template.name), self.state, f"{task.item}-{position}")
+            writes.append(WriteFile(task.item, task.target, template.name, staged, before, after, kept))
         return tuple(writes)
 
     def _create_log(self) -> Journal:
         stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-        folder = os.path.join(self.roots[0], STATE_DIRECTORY)
-        journal = Journal.create(os.path.join(folder, f"{stamp}-{self.digest[:8]}{SUFFIX}"))
-        storage.sync_directory(folder)
+        journal = Journal.create(os.path.join(self.state, f"{stamp}-{self.digest[:8]}{SUFFIX}"))
+        storage.sync_directory(self.state)
         return journal
 
     def _header(self, root: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.executor.edits import LARGEST_BYTES, Content, EditFile, Patch, link_content, patched
 from ckpt_migrate.executor.filestate import read_state
+from ckpt_migrate.executor.kept import kept_path
 from ckpt_migrate.journal.logged_edits import Located
 from ckpt_migrate.references.names import Names
 from ckpt_migrate.references.reached import Reached
@@ -88,14 +89,19 @@ class ReferenceEdits:
         except ValueError as error:
             raise OSError(errno.ESTALE, "it was changed since it was checked", name) from error
 
-    def edits(self, known: Collection[int], *, tag: str) -> Iterator[Located]:
-        """Yield the edits that no log has yet; their files lie where the renames have brought them."""
+    def edits(self, known: Collection[int], *, tag: str, state: str) -> Iterator[Located]:
+        """Yield the edits that no log has yet; their files lie where the renames have brought them.
+
+        Old files that have further names are kept in the folder `state`.
+        """
         for listed in self._listed:
             if listed.number in known or listed.number not in self._found:
                 continue
             before, after, patches = self._found[listed.number]
             staged = f"{tag}-e{listed.number}"
-            edit = EditFile(listed.number, listed.places[-1], staged, before, after, patches)
+            path = listed.places[-1]
+            kept = kept_path(path, state, f"e{listed.number}")
+            edit = EditFile(listed.number, path, staged, before, after, patches, kept=kept)
             yield Located(edit, _item(listed), listed.inside)
         for number, task in self._links:
             if number not in known:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
-from ckpt_migrate.executor.filestate import AS_CREATED, FileState, read_state
+from ckpt_migrate.executor.filestate import AS_CREATED, FileState, read_state, state_or_none
 from ckpt_migrate.executor.operations import Step
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ class EditFile:
         patches: What becomes of a text.
         time_ns: Both times of a link that is made anew, nanoseconds since 1970-01-01 UTC.
         source: Absolute path that a text is read from; another than `path` where a crash left the text there alone.
+        kept: Absolute path of the extra name that the old file gets, or has; empty where it has no further names.
     """
 
     number: int
@@ -119,6 +120,7 @@ class EditFile:
     patches: tuple[Patch, ...] = ()
     time_ns: int = 0
     source: str = ""
+    kept: str = ""
 
     @property
     def staged_path(self) -> str:
@@ -179,7 +181,7 @@ def publish(edit: EditFile) -> None:
         _put_aside(edit, edit.staged_path)
         storage.remove_file(edit.staged_path)
     elif storage.exchange(edit.staged_path, edit.path):
-        if not edit.before.is_in(_state_or_none(edit.staged_path)):
+        if not edit.before.is_in(state_or_none(edit.staged_path, limit_bytes=LARGEST_BYTES)):
             storage.exchange(edit.staged_path, edit.path)
             raise _changed(edit.path)
         storage.remove_file(edit.staged_path)
@@ -192,16 +194,9 @@ def publish(edit: EditFile) -> None:
 
 def _put_aside(edit: EditFile, aside: str) -> None:
     storage.rename_noreplace(edit.path, aside)
-    if edit.before is None or not edit.before.is_in(_state_or_none(aside)):
+    if edit.before is None or not edit.before.is_in(state_or_none(aside, limit_bytes=LARGEST_BYTES)):
         storage.rename_noreplace(aside, edit.path)
         raise _changed(edit.path)
-
-
-def _state_or_none(path: str) -> FileState | None:
-    try:
-        return read_state(path, limit_bytes=LARGEST_BYTES)
-    except OSError:
-        return None  # no such file any more, so surely not the one that was read
 
 
 def _changed(path: str) -> OSError:

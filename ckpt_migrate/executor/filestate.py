@@ -104,6 +104,14 @@ def read_state(path: str, *, limit_bytes: int = LIMIT_BYTES) -> FileState | None
     return _state(found, read_quietly(path, limit_bytes=limit_bytes), _read_xattrs(path), is_link=False)
 
 
+def state_or_none(path: str, *, limit_bytes: int = LIMIT_BYTES) -> FileState | None:
+    """Read a file or link; None, too, when it is none, is larger or cannot be read: surely not what is looked for."""
+    try:
+        return read_state(path, limit_bytes=limit_bytes)
+    except OSError:
+        return None
+
+
 def read_quietly(path: str, *, follow_links: bool = False, limit_bytes: int = LIMIT_BYTES) -> bytes:
     """Read a small file, leaving even its access time alone where the system lets us.
 

@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt_migrate import storage
 from ckpt_migrate.executor.edits import EditFile, publish, stage
-from ckpt_migrate.executor.filestate import read_state
+from ckpt_migrate.executor.filestate import state_or_none
+from ckpt_migrate.executor.kept import is_original, is_restored, keep
 from ckpt_migrate.executor.operations import (
     Group,
     Phase,
@@ -36,7 +37,6 @@ from ckpt_migrate.journal.logged_edits import to_record
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from ckpt_migrate.executor.filestate import FileState
     from ckpt_migrate.executor.operations import Operation, Step
     from ckpt_migrate.journal.log_file import Journal
 
@@ -107,7 +107,7 @@ class Executor:
                 "via": None if aside in {None, change.source} else self._relative(str(aside)),
                 "identity": change.identity.to_json(),
                 "mtime_ns": change.mtime_ns,
-                "files": [_file_record(file, group.phase) for file in change.files],
+                "files": [self._file_record(file, group.phase) for file in change.files],
             }
         for located in group.edits:
             record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)
@@ -121,6 +121,15 @@ class Executor:
                 "path": self._relative(folder.path),
                 "mtime_ns": folder.mtime_ns,
             }
+
+    def _file_record(self, file: WriteFile, phase: Phase) -> dict[str, Any]:
+        record: dict[str, Any] = {"name": file.name, "staged": file.staged}
+        if phase is Phase.APPLY:  # later stretches of a log repeat what this one has said
+            record["before"] = None if file.before is None else file.before.to_json()
+            record["after"] = None if file.after is None else file.after.to_json()
+            if file.kept:
+                record["kept"] = self._relative(file.kept)
+        return record
 
     def _relative(self, path: str) -> str:
         if path.startswith(f"{self._root}{os.sep}"):
@@ -140,14 +149,19 @@ class Executor:
                 self.completed.append(operation.step())
             files: list[WriteFile | EditFile] = [file for change in group.changes for file in change.files]
             files += [located.edit for located in group.edits]
+            is_undo = group.phase is Phase.ROLLBACK
             for operation in files:
-                _stage(operation)
+                _stage(operation, is_undo=is_undo)
             staged = [file.staged_path for file in files if file.after is not None]
             operation, what = None, "new files cannot be brought to the disk"
             _at_once(storage.sync_file, staged)
+            if not is_undo:
+                _keep(files)
             for operation in files:
                 _publish(operation)
                 self.completed.append(operation.step())
+            if is_undo:
+                _let_go(files)
             for operation in times:
                 try:
                     _keep_time(operation)
@@ -179,14 +193,6 @@ def _at_once(sync: Callable[[str], None], paths: Sequence[str]) -> None:
             pass
 
 
-def _file_record(file: WriteFile, phase: Phase) -> dict[str, Any]:
-    record: dict[str, Any] = {"name": file.name, "staged": file.staged}
-    if phase is Phase.APPLY:  # later stretches of a log repeat what this one has said
-        record["before"] = None if file.before is None else file.before.to_json()
-        record["after"] = None if file.after is None else file.after.to_json()
-    return record
-
-
 def _sweep(operation: Sweep) -> None:
     found = os.lstat(operation.path)
     if stat.S_ISDIR(found.st_mode):
@@ -204,7 +210,29 @@ def _rename(operation: Rename) -> None:
         raise FileExistsError(errno.EEXIST, "another directory has taken its place", operation.source)
 
 
-def _stage(operation: WriteFile | EditFile) -> None:
+def _keep(files: Sequence[WriteFile | EditFile]) -> None:
+    """Give old files with further names their extra ones, on the disk before anything takes their place."""
+    replaced = [file for file in files if file.kept and os.path.lexists(file.path)]
+    for file in replaced:
+        keep(file.path, file.kept)
+    for folder in {os.path.dirname(file.kept) for file in replaced}:
+        storage.sync_directory(folder)
+
+
+def _let_go(files: Sequence[WriteFile | EditFile]) -> None:
+    """Take extra names away from files that have their own ones again."""
+    for file in files:
+        if is_restored(file.path, file.kept):
+            storage.remove_file(file.kept)
+
+
+def _stage(operation: WriteFile | EditFile, *, is_undo: bool) -> None:
+    if (
+        is_undo
+        and is_original(operation.kept, operation.kept)
+        and storage.link_file(operation.kept, operation.staged_path)
+    ):
+        return
     if isinstance(operation, EditFile):
         stage(operation)
     elif operation.after is not None:
@@ -220,7 +248,7 @@ def _publish(operation: WriteFile | EditFile) -> None:
         _put_aside(operation, operation.staged_path)
         storage.remove_file(operation.staged_path)
     elif storage.exchange(operation.staged_path, operation.path):
-        if not operation.before.is_like(_state_or_none(operation.staged_path)):
+        if not operation.before.is_like(state_or_none(operation.staged_path)):
             storage.exchange(operation.staged_path, operation.path)
             raise _edited(operation.path)
         storage.remove_file(operation.staged_path)
@@ -233,16 +261,9 @@ def _publish(operation: WriteFile | EditFile) -> None:
 
 def _put_aside(operation: WriteFile, aside: str) -> None:
     storage.rename_noreplace(operation.path, aside)
-    if operation.before is None or not operation.before.is_like(_state_or_none(aside)):
+    if operation.before is None or not operation.before.is_like(state_or_none(aside)):
         storage.rename_noreplace(aside, operation.path)
         raise _edited(operation.path)
-
-
-def _state_or_none(path: str) -> FileState | None:
-    try:
-        return read_state(path)
-    except OSError:
-        return None  # no small file any more, so surely not the one that was read
 
 
 def _edited(path: str) -> OSError:

@@ -100,6 +100,7 @@ class WriteFile:
         staged: Name, in the same directory, under which the new file is prepared and the old one is put aside.
         before: What is there before; None for nothing.
         after: What is there after; None for nothing.
+        kept: Absolute path of the extra name that the old file gets, or has; empty where it has no further names.
     """
 
     item: int
@@ -108,6 +109,7 @@ class WriteFile:
     staged: str
     before: FileState | None
     after: FileState | None
+    kept: str = ""
 
     @property
     def path(self) -> str:

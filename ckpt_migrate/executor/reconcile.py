@@ -13,14 +13,15 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.executor.filestate import FileState, read_state
+from ckpt_migrate.executor.filestate import FileState, read_state, state_or_none
 from ckpt_migrate.executor.groups import ASIDE
 from ckpt_migrate.executor.identity import is_copy, is_same
+from ckpt_migrate.executor.kept import EDITED_ELSEWHERE, SEPARATE, is_original, is_restored
 from ckpt_migrate.executor.operations import Change, Sweep, WriteFile
 from ckpt_migrate.storage import CLAIM_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
 
     from ckpt_migrate.journal.history import LoggedFile, LoggedItem
 
@@ -104,7 +105,7 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bo
         finding.obstacle = f"{place}: {error.strerror}"
         return finding
     identity = replace(logged.identity, inode=found.st_ino) if is_copied else logged.identity
-    sweeps = _leftovers(logged, place, finding)
+    sweeps = _leftovers(logged, goal, place, finding)
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
     is_late = mtime_ns != found.st_mtime_ns
@@ -147,25 +148,39 @@ def _files(logged: LoggedItem, goal: Goal, place: str, tag: str, finding: Findin
             finding.edited.append((name, error.strerror or str(error)))
             continue
         if _alike(found, wanted):
+            if goal is Goal.BEFORE and file.kept and not is_original(os.path.join(place, name), file.kept):
+                finding.edited.append((name, SEPARATE))
             continue
         if not _alike(found, other) and found is not None:
             finding.edited.append((name, "edited since"))
             continue
         staged = f"{tag}-{logged.item}-{number}"
-        changes.append(WriteFile(logged.item, directory, name, staged, found, wanted))
+        changes.append(WriteFile(logged.item, directory, name, staged, found, wanted, file.kept))
+        if goal is Goal.BEFORE and file.kept:
+            finding.edited += ((name, reason) for reason in _kept_reasons(file))
     return tuple(changes)
+
+
+def _kept_reasons(file: LoggedFile) -> Iterator[str]:
+    """Yield why a file that has further names will not be exactly as it was."""
+    if not is_original(file.kept, file.kept):
+        yield SEPARATE
+    elif not _alike(state_or_none(file.kept), file.before):
+        yield EDITED_ELSEWHERE
 
 
 def _alike(one: FileState | None, other: FileState | None) -> bool:
     return one is other if one is None else one.is_like(other)
 
 
-def _leftovers(logged: LoggedItem, place: str, finding: Finding) -> tuple[Sweep, ...]:
+def _leftovers(logged: LoggedItem, goal: Goal, place: str, finding: Finding) -> tuple[Sweep, ...]:
     """Return what a crash left behind of a directory whose last group was not finished."""
     if logged.mtime_ns is None:
         return ()
     sweeps = [Sweep(logged.item, path) for path in logged.places if path != place and _is_claim(path)]
-    for file in logged.files.values():
+    for known, file in logged.files.items():
+        if goal is Goal.BEFORE and is_restored(os.path.join(place, known), file.kept):
+            sweeps.append(Sweep(logged.item, file.kept))
         for name in (name for staged in file.staged for name in (staged, f"{staged}{ASIDE}")):
             path = os.path.join(place, name)
             try:

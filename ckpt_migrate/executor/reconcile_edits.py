@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.executor.edits import ASIDE, LARGEST_BYTES, EditFile, Patch, patched, reversed_patches
-from ckpt_migrate.executor.filestate import FileState, read_state
+from ckpt_migrate.executor.filestate import FileState, read_state, state_or_none
+from ckpt_migrate.executor.kept import EDITED_ELSEWHERE, SEPARATE, is_original, is_restored
 from ckpt_migrate.executor.operations import Sweep
 from ckpt_migrate.executor.reconcile import Goal
 from ckpt_migrate.journal.logged_edits import Located
@@ -29,6 +30,7 @@ class EditFinding:
         located: What brings it to the goal; None when nothing does or it is there already.
         sweeps: What a crash left behind, removed first.
         obstacle: Why it cannot be brought to the goal.
+        note: What will differ from the goal all the same.
     """
 
     logged: LoggedEdit
@@ -36,6 +38,7 @@ class EditFinding:
     located: Located | None = None
     sweeps: tuple[Sweep, ...] = ()
     obstacle: str | None = None
+    note: str | None = None
 
 
 def reconcile_edits(
@@ -74,7 +77,8 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
     except OSError as error:
         finding.obstacle = f"{path}: {error.strerror}"
         return finding
-    edit = EditFile(logged.number, path, f"{tag}-e{logged.number}", other, wanted, patches, logged.time_ns)
+    staged = f"{tag}-e{logged.number}"
+    edit = EditFile(logged.number, path, staged, other, wanted, patches, logged.time_ns, kept=logged.kept)
     if found is None and wanted is not None and other is not None:
         # A crash between two steps may have left the file under a temporary name alone.
         for place, state in leftovers:
@@ -97,7 +101,21 @@ def _find(logged: LoggedEdit, goal: Goal, places: Mapping[int, str], kept: Colle
     )
     if foreign:
         finding.obstacle = f"{foreign[0]}: holds an edit that was made while the migration was cut short"
+    elif goal is Goal.BEFORE and logged.kept:
+        _look_at_kept(finding, logged.kept)
     return finding
+
+
+def _look_at_kept(finding: EditFinding, kept: str) -> None:
+    """See to the extra name of a file that has further names, and note when it will not be one with them again."""
+    if is_restored(finding.path, kept):
+        finding.sweeps += (Sweep(finding.logged.number, kept),)
+    elif is_original(kept, kept):
+        before = finding.logged.before
+        if before is not None and not before.is_in(state_or_none(kept, limit_bytes=LARGEST_BYTES)):
+            finding.note = f"{finding.path}: {EDITED_ELSEWHERE}"
+    elif not is_original(finding.path, kept):
+        finding.note = f"{finding.path}: {SEPARATE}"
 
 
 def _look(path: str, wanted: Content | None) -> FileState | None:

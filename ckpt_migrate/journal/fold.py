@@ -187,7 +187,9 @@ class _Fold:
         for file in record["files"]:
             known = logged.files.get(file["name"])
             if known is None:
-                known = logged.files[file["name"]] = LoggedFile(_state(file["before"]), _state(file["after"]), [])
+                kept = self._absolute(file["kept"]) if "kept" in file else ""
+                known = LoggedFile(_state(file["before"]), _state(file["after"]), [], kept)
+                logged.files[file["name"]] = known
             known.staged.append(file["staged"])
 
     def _take_done(self, number: int, late: frozenset[int]) -> None:

@@ -49,11 +49,19 @@ class LogState(str, Enum):
 
 @dataclass(slots=True)
 class LoggedFile:
-    """A manifest in the log; `staged` are the temporary names that were used for it."""
+    """A manifest in the log.
+
+    Attributes:
+        before: What was there; None for nothing.
+        after: What is there afterwards.
+        staged: The temporary names that were used for it.
+        kept: Absolute path of the extra name of the old file, empty where that had no further names.
+    """
 
     before: FileState | None
     after: FileState | None
     staged: list[str]
+    kept: str = ""
 
 
 @dataclass(slots=True)

@@ -28,6 +28,7 @@ class LoggedEdit:
         patches: What becomes of a text.
         time_ns: Both times of a link that is made anew, nanoseconds since 1970-01-01 UTC.
         staged: The temporary names that were used for it.
+        kept: Absolute path of the extra name of the old file, empty where that had no further names.
         is_pending: Whether a group with it was begun and not finished.
         is_applied: Whether its share of the apply was finished.
     """
@@ -41,6 +42,7 @@ class LoggedEdit:
     patches: tuple[Patch, ...]
     time_ns: int = 0
     staged: list[str] = field(default_factory=list)
+    kept: str = ""
     is_pending: bool = True
     is_applied: bool = False
 
@@ -68,6 +70,8 @@ def to_record(located: Located, relative: Callable[[str], str], *, is_first: boo
             "patches": [[p.offset, p.old.decode(_LOSSLESS), p.new.decode(_LOSSLESS)] for p in edit.patches],
             "time_ns": edit.time_ns,
         }
+        if edit.kept:
+            record["kept"] = relative(edit.kept)
     return record
 
 
@@ -89,6 +93,7 @@ def take_record(record: Mapping[str, Any], known: dict[int, LoggedEdit], absolut
                 Patch(offset, old.encode(_LOSSLESS), new.encode(_LOSSLESS)) for offset, old, new in record["patches"]
             ),
             time_ns=record["time_ns"],
+            kept=absolute(record["kept"]) if "kept" in record else "",
         )
     logged.is_pending = True
     if record["staged"] not in logged.staged:

@@ -30,7 +30,7 @@ MOST_WHERE = 200
 """Places that a plan lists for one reason; it counts them all."""
 _OF_CHECKPOINT = "belongs to a checkpoint, and is left as training wrote it; set action: edit to change it"
 _HARD_LINKED = (
-    "has {count} hard links: an edit makes this name a file of its own, for good, and the others keep the old text;"
+    "has {count} hard links: an edit makes this name a file of its own until a rollback, the others keep the old text;"
     " set action: edit to change it all the same"
 )
 _UNCOMMITTED = "tracked by git, with changes that are not committed"

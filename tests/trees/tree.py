@@ -153,7 +153,8 @@ class Tree:
     def snapshot(self, *, with_inodes: bool = True) -> dict[str, object]:
         """Return all that must be the same again: names, kinds, bytes, modes, times; not the state directories.
 
-        Inodes are those of directories: a file that was replaced and restored may have another one.
+        Inodes are those of directories: a file that was replaced and restored may have another one. Of files it is the
+        number of their names (hard links).
         """
         found: dict[str, object] = {}
         for base, folders, files in os.walk(self.folder):
@@ -186,6 +187,8 @@ def _describe(path: str, *, with_inodes: bool) -> tuple[object, ...]:
     else:
         content = None
     inode = status.st_ino if with_inodes and stat.S_ISDIR(mode) else None
+    if stat.S_ISREG(mode):
+        inode = status.st_nlink
     return (oct(mode), status.st_uid, status.st_gid, content, inode, status.st_mtime_ns)
 
 
