@@ -45,7 +45,7 @@ def add_artifacts(
             for one in case.worth
             for reference in artifact_references(case.checkpoint, one.run_id, files_of(one.run_id))
         ]
-        alike = world.index.ids(world.index.agreeing(case.seen.config), MOST_ALIKE) if case.seen.config else []
+        alike = world.index.agreeing(case.seen.config, MOST_ALIKE)
         asked = sorted({one.run_id for one in case.worth} | set(alike))
         equal = content_bits(case.checkpoint, {run_id: files_of(run_id) for run_id in asked}, recipe.configs)
         out.append(_with(case, named, equal, world) if named or equal else case)

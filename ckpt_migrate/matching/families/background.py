@@ -1,13 +1,14 @@
 """Background: how common param values are in the store, by counting.
 
-Sets of runs are Python integers used as bit sets, so that "how many of 10,000 runs agree with this config" takes
-microseconds, and is counted, never assumed.
+"How many of 100,000 runs agree with this config" is counted for every directory, never assumed: runs lie in tables, by
+the keys that they have and then by their values, so that the answer is a look-up for each set of keys.
 """
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.compare import TRUNCATED_LENGTHS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
 SHORTEST_TRUNCATION = min(TRUNCATED_LENGTHS)
+MOST_TABLES = 256
+"""Tables of runs that are kept: one for each set of keys of runs with each of configs, of which projects have few."""
 
 
 class ParamIndex:
@@ -33,76 +36,95 @@ class ParamIndex:
 
     def __init__(self, params: Mapping[str, Params], keys: Collection[str]) -> None:
         self.run_ids = tuple(sorted(params))
-        self._all = (1 << len(self.run_ids)) - 1
-        self._has: defaultdict[str, int] = defaultdict(int)
-        self._agree: defaultdict[tuple[str, str], int] = defaultdict(int)
-        self._known: dict[Sign, int] = {}
+        self._params = [params[run_id] for run_id in self.run_ids]
+        wanted = frozenset(keys)
+        self.signs: dict[str, Sign] = {run_id: params[run_id].sign_of(wanted) for run_id in self.run_ids}
+        self._same = Counter(self.signs.values())
+        self._counts = Counter(chain.from_iterable(self.signs.values()))
+        self._layouts: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+        for position, some in enumerate(self._params):
+            self._layouts[some.names & wanted].append(position)
+        self._totals: Counter[str] = Counter()
+        for layout, positions in self._layouts.items():
+            self._totals.update(dict.fromkeys(layout, len(positions)))
+        logging = sum(map(bool, self._params))
+        self.telling = frozenset(key for key in wanted if 0 < self._totals[key] < logging)
+        self._tables: dict[tuple[frozenset[str], frozenset[str]], Sequence[_Table]] = {}
+        self._table_total = 0
+        self._scattered: _Scattered | None = None
+        self._known: dict[Sign, Sequence[Sequence[int]]] = {}
+        self._kinds: dict[frozenset[str], Sequence[frozenset[str]]] = {}
         self._log2s: dict[tuple[str, str], float] = {}
         self._rarest: dict[Sign, tuple[str, int, int] | None] = {}
-        has: defaultdict[str, list[int]] = defaultdict(list)
-        agree: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        for position, run_id in enumerate(self.run_ids):
-            for key, value in params[run_id].items():
-                has[key].append(position)
-                agree[key, value.canonical].append(position)
-        self._has.update((key, _bits(positions)) for key, positions in has.items())
-        self._agree.update((pair, _bits(positions)) for pair, positions in agree.items())
-        wanted = frozenset(keys)
-        self.signs: dict[str, Sign] = {
-            run_id: frozenset(pair for pair in some.sign if pair[0] in wanted) for run_id, some in params.items()
-        }
-        self._same = Counter(self.signs.values())
-        self._totals = {key: bits.bit_count() for key, bits in self._has.items()}
-        self._counts = {pair: bits.bit_count() for pair, bits in self._agree.items()}
-        logging = sum(bool(some) for some in params.values())
-        self.telling = frozenset(key for key in wanted if 0 < self._totals.get(key, 0) < logging)
-        self._kinds: dict[frozenset[str], int] = {}
 
     def __len__(self) -> int:
         """Return the number of runs."""
         return len(self.run_ids)
 
-    def agreeing(self, config: Params) -> int:
-        """Return the bit set of runs that share at least one key with a config and differ in none."""
+    def agreeing(self, config: Params, most: int) -> list[str]:
+        """Return the ids of the runs that `count_agreeing` counts, sorted; of many, the first `most`."""
+        return [self.run_ids[position] for position in sorted(chain.from_iterable(self._find(config)))[:most]]
+
+    def count_agreeing(self, config: Params) -> int:
+        """Return how many runs share a key with a config, differ in none that both have, and are of no other kind."""
+        return sum(map(len, self._find(config)))
+
+    def _find(self, config: Params) -> Sequence[Sequence[int]]:
+        """Return the positions of the runs that agree with a config, in parts."""
         known = self._known.get(config.sign)
         if known is None:
-            same, shared = self._all, 0
-            for key, value in config.items():
-                has = self._has.get(key, 0)
-                shared |= has
-                if len(value.raw) < SHORTEST_TRUNCATION:
-                    same &= ~has | self._agree.get((key, value.canonical), 0)
-            known = self._known[config.sign] = same & shared & ~self._unlike(config)
+            keys = _keys_in_full(config)
+            tables = self._tables_for(config.names, keys)
+            if tables is not None:
+                known = tuple(found for table in tables if (found := table.find(config)))
+            else:
+                self._scattered = self._scattered or _Scattered(self._params, self._layouts)
+                known = (self._scattered.find(config, keys, frozenset(self._near(config.names))),)
+            self._known[config.sign] = known
         return known
 
-    def _unlike(self, config: Params) -> int:
-        """Return the bit set of runs of another kind than a config: each has keys that the other lacks."""
-        names = config.names & self.telling
-        known = self._kinds.get(names)
+    def _tables_for(self, names: frozenset[str], keys: frozenset[str]) -> Sequence[_Table] | None:
+        """Return a table for each layout whose runs may agree with configs; None when tables would be too many.
+
+        Args:
+            names: The keys of the configs.
+            keys: Those that are compared.
+        """
+        tables = self._tables.get((names, keys))
+        if tables is None:
+            near = self._near(names)
+            if self._table_total + len(near) > MOST_TABLES:
+                return None
+            self._table_total += len(near)
+            tables = [_Table(self._params, self._layouts[layout], layout & keys) for layout in near]
+            self._tables[names, keys] = tables
+        return tables
+
+    def _near(self, names: frozenset[str]) -> Sequence[frozenset[str]]:
+        """Return the layouts of runs that share a key with a config, and are of no other kind."""
+        return [layout for layout in self._alike(names) if layout & names]
+
+    def _alike(self, names: frozenset[str]) -> Sequence[frozenset[str]]:
+        """Return the layouts of runs that are not of another kind than a config: each has keys that the other lacks."""
+        own = names & self.telling
+        known = self._kinds.get(own)
         if known is None:
-            lacking = more = 0
-            for key in self.telling:
-                if key in names:
-                    lacking |= ~self._has.get(key, 0)
-                else:
-                    more |= self._has.get(key, 0)
-            known = self._kinds[names] = lacking & more & self._all
+            known = self._kinds[own] = [
+                layout for layout in self._layouts if own <= layout or (layout & self.telling) <= own
+            ]
         return known
 
     def share_alike(self, config: Params) -> float:
         """Return the share of runs that are not of another kind than a config; never below 1/(N+1)."""
-        return max(len(self) - self._unlike(config).bit_count(), 1) / (len(self) + 1)
+        return max(sum(len(self._layouts[layout]) for layout in self._alike(config.names)), 1) / (len(self) + 1)
 
     def forget(self, keys: frozenset[str]) -> None:
         """Tell kinds of runs apart without these keys from now on."""
         if keys & self.telling:
             self.telling -= keys
-            for cache in (self._known, self._rarest, self._kinds):
+            for cache in (self._known, self._rarest, self._kinds, self._tables):
                 cache.clear()
-
-    def count_agreeing(self, config: Params) -> int:
-        """Return how many runs differ from a config in no key that both have, and are of no other kind."""
-        return self.agreeing(config).bit_count()
+            self._table_total = 0
 
     def count_same(self, run_id: str) -> int:
         """Return how many runs, itself included, logged just what a run did of the keys that configs have."""
@@ -116,7 +138,7 @@ class ParamIndex:
         pair = key, canonical
         known = self._log2s.get(pair)
         if known is None:
-            share = max(self._counts.get(pair, 0), 1) / (self._totals.get(key, 0) + 1)
+            share = max(self._counts[pair], 1) / (self._totals[key] + 1)
             known = self._log2s[pair] = math.log2(min(share, LARGEST_FREQUENCY))
         return known
 
@@ -125,25 +147,79 @@ class ParamIndex:
         if config.sign not in self._rarest:
             best: tuple[str, int, int] | None = None
             for key, value in sorted(config.items()):
-                count, total = self._counts.get((key, value.canonical), 0), self._totals.get(key, 0)
+                count, total = self._counts[key, value.canonical], self._totals[key]
                 if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
                     best = (key, count, total)
             self._rarest[config.sign] = best
         return self._rarest[config.sign]
 
-    def ids(self, bits: int, most: int) -> list[str]:
-        """Return the run ids in a bit set, sorted; at most `most`."""
-        out: list[str] = []
-        while bits and len(out) < most:
-            low = bits & -bits
-            out.append(self.run_ids[low.bit_length() - 1])
-            bits ^= low
-        return out
+
+class _Table:
+    """Runs of one layout by their values of some keys."""
+
+    __slots__ = ("_places", "_same", "_varying")
+
+    def __init__(self, params: Sequence[Params], positions: Sequence[int], keys: frozenset[str]) -> None:
+        first = params[positions[0]]
+        varying = {key for key in keys if any(params[i][key].canonical != first[key].canonical for i in positions)}
+        self._varying = tuple(sorted(varying))
+        self._same = [(key, first[key].canonical) for key in sorted(keys - varying)]
+        self._places: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        for position in positions:
+            self._places[_values(params[position], self._varying)].append(position)
+
+    def find(self, config: Params) -> Sequence[int]:
+        """Return the positions of the runs that have a config's values."""
+        if any(config[key].canonical != canonical for key, canonical in self._same):
+            return ()
+        return self._places.get(_values(config, self._varying), ())
 
 
-def _bits(positions: Sequence[int]) -> int:
-    """Return the bit set of ascending positions, built as bytes (linear, where shifting would be quadratic)."""
-    data = bytearray(positions[-1] // 8 + 1)
-    for position in positions:
-        data[position >> 3] |= 1 << (position & 7)
-    return int.from_bytes(data, "little")
+class _Scattered:
+    """Runs of so many sets of keys that tables do not pay: those with the rarest value are looked at one by one."""
+
+    def __init__(self, params: Sequence[Params], layouts: Mapping[frozenset[str], Sequence[int]]) -> None:
+        self._params = params
+        self._layouts = {position: layout for layout, positions in layouts.items() for position in positions}
+        self._having: defaultdict[str, set[int]] = defaultdict(set)
+        self._places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+        for position, some in enumerate(params):
+            for key, value in some.items():
+                self._having[key].add(position)
+                self._places[key, value.canonical].append(position)
+        self._lacking: dict[str, list[int]] = {}
+
+    def find(self, config: Params, keys: frozenset[str], near: frozenset[frozenset[str]]) -> Sequence[int]:
+        """Return the positions of the runs of these layouts that differ from a config in none of these keys."""
+        values = {key: config[key].canonical for key in sorted(keys)}
+        possible: Sequence[int] = range(len(self._params))
+        if values:
+            rarest = min(values, key=lambda key: len(self._places[key, values[key]]) - len(self._having[key]))
+            possible = self._places[rarest, values[rarest]] + self._without(rarest)
+        return [
+            position
+            for position in possible
+            if self._layouts[position] in near and _differs_nowhere(self._params[position], values)
+        ]
+
+    def _without(self, key: str) -> list[int]:
+        """Return the positions of the runs that lack a key."""
+        if key not in self._lacking:
+            having = self._having[key]
+            self._lacking[key] = [position for position in range(len(self._params)) if position not in having]
+        return self._lacking[key]
+
+
+def _values(params: Params, keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple([params[key].canonical for key in keys])
+
+
+def _differs_nowhere(params: Params, values: Mapping[str, str]) -> bool:
+    return all(key not in params or params[key].canonical == canonical for key, canonical in values.items())
+
+
+def _keys_in_full(config: Params) -> frozenset[str]:
+    """Return the keys whose values are too short to have been cut in a log."""
+    if all(len(value.raw) < SHORTEST_TRUNCATION for value in config.values()):
+        return config.names
+    return frozenset(key for key, value in config.items() if len(value.raw) < SHORTEST_TRUNCATION)

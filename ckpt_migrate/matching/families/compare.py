@@ -22,6 +22,8 @@ __all__ = ["Comparison", "KeyPatterns", "Params", "Sign", "Value", "comparable",
 
 TRUNCATED_LENGTHS = frozenset({250, 500, 6000})
 """Characters at which MLflow versions cut a param value."""
+MOST_KNOWN = 1 << 17
+"""Values that are remembered, since most stand in many configs and logs: one copy serves all."""
 _NUMBER = re.compile(r"[+-]?(\d[\d_]*\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(inf|infinity)|nan", re.IGNORECASE)
 _WORDS = {"none": "null", "null": "null", "~": "null", "true": "true", "false": "false"}
 _LONGEST_LITERAL = 6000
@@ -53,12 +55,21 @@ class Value:
     @staticmethod
     def of(value: Scalar) -> Value:
         """Return a config value or a logged text, normalised."""
-        return _value_of_text(value) if isinstance(value, str) else Value(_canonical(value), str(value))
+        if isinstance(value, str):
+            return _value_of_text(value)
+        if isinstance(value, (int, float)) and value:  # 0.0 and -0.0 are equal, and not the same text
+            return _value_of_number(value)
+        return Value(_canonical(value), str(value))
 
 
-@lru_cache(maxsize=1 << 18)
+@lru_cache(maxsize=MOST_KNOWN)
 def _value_of_text(text: str) -> Value:
     return Value(_canonical(text), text)
+
+
+@lru_cache(maxsize=MOST_KNOWN, typed=True)
+def _value_of_number(number: float) -> Value:
+    return Value(_canonical(number), str(number))
 
 
 def _canonical(value: object) -> str:
@@ -121,7 +132,7 @@ class Params(dict[str, Value]):
         try:
             return self._names
         except AttributeError:
-            self._names = frozenset(self)
+            self._names = _one_copy(frozenset(self))
             return self._names
 
     @property
@@ -130,12 +141,28 @@ class Params(dict[str, Value]):
         try:
             return self._sign
         except AttributeError:
-            self._sign = frozenset((key, value.canonical) for key, value in self.items())
+            # From a dict a set is made in half the room that it takes when it grows.
+            self._sign = frozenset({_pair(key, value.canonical): None for key, value in self.items()})
             return self._sign
+
+    def sign_of(self, keys: frozenset[str]) -> Sign:
+        """Return what makes two sets of params equal in these keys."""
+        return self.sign if self.names <= keys else frozenset(pair for pair in self.sign if pair[0] in keys)
 
     def without(self, keys: frozenset[str]) -> Params:
         """Return the params without some keys."""
         return Params({key: value for key, value in self.items() if key not in keys}) if keys else self
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _pair(key: str, canonical: str) -> tuple[str, str]:
+    """Return a key with a value, one copy for all params that have it."""
+    return key, canonical
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _one_copy(names: frozenset[str]) -> frozenset[str]:
+    return names
 
 
 def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], ignored: KeyPatterns) -> Params:

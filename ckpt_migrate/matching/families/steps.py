@@ -68,7 +68,7 @@ def _weigh(one: Score, case: Case, lasts: Mapping[str, int], seen: Counter[str],
 def _accidents(one: Score, case: Case, lasts: Mapping[str, int], world: World) -> Counter[str]:
     """Return the outcomes with other runs: those of the same params, or all where the directory tells none."""
     if case.seen.config:
-        agreeing = world.index.ids(world.index.agreeing(case.seen.config), MOST_AGREEING)
+        agreeing = world.index.agreeing(case.seen.config, MOST_AGREEING)
         others = [lasts[run_id] for run_id in agreeing if run_id in lasts and run_id != one.run_id]
     else:
         others = [last for run_id, last in sorted(lasts.items())[:MOST_AGREEING] if run_id != one.run_id]

@@ -57,9 +57,8 @@ class CandidateIndex:
             found.update(self._named.get(local, ()))
         if seen.newest_s is not None:
             found.update(_near(self._ends, seen.newest_s, END_WINDOW_S))
-        agreeing = self._params.agreeing(seen.config) if seen.config else 0
-        if agreeing.bit_count() <= MOST_BY_PARAMS:
-            found.update(self._params.ids(agreeing, MOST_BY_PARAMS))
+        if self._params.count_agreeing(seen.config) <= MOST_BY_PARAMS:
+            found.update(self._params.agreeing(seen.config, MOST_BY_PARAMS))
         return tuple(sorted(found))
 
 

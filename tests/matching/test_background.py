@@ -1,0 +1,46 @@
+"""Counting runs that agree with a config: by tables and by search, always what comparing each run gives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ckpt_migrate.matching.families import background
+from ckpt_migrate.matching.families.background import SHORTEST_TRUNCATION, ParamIndex
+from ckpt_migrate.matching.families.compare import Params, Value, compare
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+LONG = "x" * SHORTEST_TRUNCATION
+PARAMS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2", LONG + "1", LONG + "2"]), max_size=4)
+
+
+def params(values: Mapping[str, str]) -> Params:
+    return Params({key: Value.of(value) for key, value in values.items()})
+
+
+@pytest.mark.parametrize("most_tables", [background.MOST_TABLES, 0], ids=["by tables", "by search"])
+@settings(max_examples=100)
+@given(logged=st.lists(PARAMS, min_size=1, max_size=8), configs=st.lists(PARAMS, min_size=1, max_size=4))
+def test_the_runs_that_agree_are_those_that_a_comparison_of_each_finds(
+    most_tables: int, logged: list[dict[str, str]], configs: list[dict[str, str]]
+) -> None:
+    """A run agrees that shares a key, differs in none but values that may have been cut, and is of no other kind."""
+    runs = {f"{number:02}": params(some) for number, some in enumerate(logged)}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(background, "MOST_TABLES", most_tables)
+        index = ParamIndex(runs, {key for config in configs for key in config})
+        for config in map(params, configs):
+            short = {key for key, value in config.items() if len(value.raw) < SHORTEST_TRUNCATION}
+            agreeing = []
+            for run_id, some in runs.items():
+                found = compare(config, some, index.telling)
+                if config.keys() & some.keys() and not short.intersection(found.differing) and not found.unlike:
+                    agreeing.append(run_id)
+            assert index.agreeing(config, len(runs)) == agreeing
+            assert index.agreeing(config, 1) == agreeing[:1]
+            assert index.count_agreeing(config) == len(agreeing)
