@@ -301,7 +301,8 @@ def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
     target = os.path.realpath(path)
     if with_folder:
         os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-    staged = f"{target}.{os.getpid()}.tmp"
+    # A process that was killed leaves its own behind, and in containers the next one often has the same number.
+    staged = f"{target}.{os.getpid()}-{os.urandom(4).hex()}.tmp"
     replaced = os.stat(target) if os.path.exists(target) else None
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     handle = os.open(staged, flags, 0o666 if replaced is None else 0o600)

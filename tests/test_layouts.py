@@ -266,3 +266,34 @@ def test_the_commands_of_the_readme_answer_for_a_hydra_template(
         if words[0] == "find":
             assert f"checkpoint  {empty_project.folder / folder}\n" in told
             assert f"run         {run_id} " in told
+
+
+def test_a_legacy_name_that_holds_its_runs_id_gets_the_form_of_a_target(empty_project: Project) -> None:
+    """Where the two forms differ, `named after its run` is not enough: such a directory is renamed, not repaired.
+
+    When what it would be called is there already, the plan says so; it never offers what apply would refuse.
+    """
+    shipped = Path(__file__).parents[1] / "migrations" / "phase2_run_id.yaml"
+    text = shipped.read_text(encoding="utf-8").replace('target: "{run_id}_{stamp}"', 'target: "run-{run_id}_{stamp}"')
+    Path("mine.yaml").write_text(text, encoding="utf-8")
+    trainings = [empty_project.training(number) for number in range(3)]
+    for training in trainings:
+        empty_project.add_directory(training, name=training.target)
+        empty_project.add_run(training)
+    taken = f"run-{trainings[2].target}"
+    empty_project.add_directory(trainings[2], name=taken)
+    before = empty_project.snapshot()
+    assert run(["plan", "checkpoints/phase2", *STORE, "--migration", "mine.yaml"]) == EXIT_UNDECIDED
+    actions = {entry["checkpoint"].rpartition("/")[2]: entry["action"] for entry in entries()}
+    assert actions == {
+        trainings[0].target: "rename",
+        trainings[1].target: "rename",
+        trainings[2].target: "skip",
+        taken: "repair",
+    }
+    assert run(["apply", "plan.yaml", "--yes"]) == EXIT_DONE
+    root = Path("checkpoints/phase2")
+    assert all((root / f"run-{training.target}" / "MLFLOW_RUN_ID.txt").is_file() for training in trainings)
+    assert run(["rollback", "latest", "--root", str(root), "--yes"]) == EXIT_DONE
+    os.unlink("plan.yaml")
+    assert empty_project.snapshot() == before

@@ -203,6 +203,9 @@ def _entry(verdict: Verdict, given: PlanInput, facts: Mapping[str, RunFacts]) ->
 
 
 def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, given: PlanInput) -> Entry:
+    target = given.recipe.target_of(checkpoint.path, run.run_id)
+    if target not in {None, checkpoint.path}:
+        return _renamed_after_its_own_run(entry, checkpoint, run, given, target=str(target))
     findings = () if checkpoint.name is None else check(checkpoint.path, checkpoint.name, run, given.recipe)
     named = replace(entry, run_id=run.run_id, target=entry.checkpoint, confidence=1.0)
     if not findings:
@@ -214,6 +217,22 @@ def _linked(entry: Entry, checkpoint: Checkpoint, run: RunFacts, given: PlanInpu
     if busy is not None:
         return replace(named, status=Status.BUSY, reason=busy)
     return replace(named, action=Action.REPAIR, reason=_text("; ".join(findings)))
+
+
+def _renamed_after_its_own_run(
+    entry: Entry, checkpoint: Checkpoint, run: RunFacts, given: PlanInput, *, target: str
+) -> Entry:
+    """Return the entry of a directory that holds its run's id in a name of the legacy form: no match is needed."""
+    evidence = ("certain, name: it holds the id of this run",)
+    shown = _shown(target, given)
+    known = replace(entry, run_id=run.run_id, target=shown, confidence=1.0, evidence=evidence, status=Status.MATCHED)
+    if (busy := _why_busy(checkpoint, given)) is not None:
+        return replace(known, status=Status.BUSY, reason=busy)
+    if os.path.lexists(target):
+        return replace(
+            known, reason=f"its name holds the id of this run, and what it would be called is taken: {shown}"
+        )
+    return replace(known, action=Action.RENAME)
 
 
 def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
+import signal
+import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -185,3 +189,67 @@ def test_of_an_orphans_candidates_the_one_that_starts_nearest_is_told(project: P
     wanted = min(known, key=lambda run_id: abs(known[run_id] - project.training(4).start))
     assert len(known) > 1
     assert settling_words(plan, asked).endswith(f"of the candidates, run {wanted} starts nearest to its stamp")
+
+
+CHANGING = ("open", "fchown", "fchmod", "write", "fsync", "replace", "close")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and asks /proc for its own number")
+def test_a_plan_is_whole_wherever_a_review_is_killed_while_it_saves(
+    twins: list[Training], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A real SIGKILL before each call of a saving, in turn: the plan is the old one or the new one to the byte.
+
+    What the killed one left behind stands in nobody's way, not even in that of a process with the same number.
+    """
+    with open(PLAN, "rb") as file:
+        old = file.read()
+    review = Review(PLAN)
+    number = review.open_entries[0]
+    trial, _ = review.weigh(number, twins[0].run_id)
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+    new, killed = old, 0
+    for at in itertools.count(1):
+        child = os.fork()
+        if child == 0:
+            _kill_before(at)
+            review.choose(number, twins[0].run_id, trial)
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        with open(PLAN, "rb") as file:
+            now = file.read()
+        new = now if now != old else new
+        assert now in {old, new}, at
+        api.read(PLAN)
+        if status == 0:
+            break
+        assert os.WTERMSIG(status) == signal.SIGKILL
+        killed += 1
+        if now != old:
+            with open(PLAN, "wb") as file:
+                file.write(old)
+    assert killed >= len(CHANGING)
+    assert new != old
+    assert now == new
+
+
+def _kill_before(at: int) -> None:
+    calls = 0
+
+    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                os.kill(_own_number(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return call
+
+    for name in CHANGING:
+        setattr(os, name, wrap(getattr(os, name)))
+
+
+def _own_number() -> int:
+    """Return the process' own number, which the test hides."""
+    return int(os.readlink("/proc/self"))
