@@ -172,7 +172,7 @@ def _expand(template: str, fields: dict[str, str]) -> str:
 
 
 def _tail(path: str, depth: int) -> str:
-    return "/".join(path.replace(os.sep, "/").split("/")[-depth:])
+    return "/".join(path.replace(os.sep, "/").rsplit("/", depth)[-depth:])
 
 
 def _name_of(found: dict[str, str], depth: int) -> DirectoryName | None:

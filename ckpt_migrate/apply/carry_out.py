@@ -216,7 +216,8 @@ class _Apply:
     def _pending_edits(self, history: History | None, number: int) -> list[EditFinding]:
         pending = () if history is None else [edit for edit in history.edits.values() if not edit.is_applied]
         tag = f"{self.tag}-{number}"
-        return reconcile_edits(pending, Goal.AFTER, places=places_after(self.tasks), tag=tag)
+        places = places_after(self.tasks) if pending else {}
+        return reconcile_edits(pending, Goal.AFTER, places=places, tag=tag)
 
     def execute(self, history: History | None, held: Held) -> ApplyResult:
         """Make the changes, logged."""
@@ -274,10 +275,10 @@ class _Apply:
         """Look at a directory once more and return what is to be done to it."""
         inspected = self.inspected[task.item]
         found = os.lstat(task.source)
-        if (found.st_ino, found.st_mtime_ns) != (inspected.identity.inode, inspected.mtime_ns):
+        if found.st_ino != inspected.identity.inode or found.st_mtime_ns != inspected.mtime_ns:
             raise OSError(errno.ESTALE, "it was changed since it was checked", task.source)
         files = self._manifests(task, found, number) if self.recipe.manifests else ()
-        return Change(task.item, task.source, task.target, inspected.identity, found.st_mtime_ns, files)
+        return Change(task.item, task.source, task.target, inspected.identity, inspected.mtime_ns, files)
 
     def _manifests(self, task: Task, found: os.stat_result, number: int) -> tuple[WriteFile, ...]:
         files = list_files(task.source)

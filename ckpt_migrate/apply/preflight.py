@@ -6,22 +6,24 @@ import os
 import stat
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import manifest
 from ckpt_migrate.apply.gone import describe_gone
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
-from ckpt_migrate.executor.identity import Identity, identify, list_files
+from ckpt_migrate.executor.identity import Identity, sight
 from ckpt_migrate.executor.rights import may_give_away, may_set_times
+from ckpt_migrate.executor.status import look
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S, STATE_DIRECTORY
-from ckpt_migrate.scan.listing import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from ckpt_migrate.apply.task import Task
+    from ckpt_migrate.executor.status import Status
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
 
@@ -69,6 +71,7 @@ class Preflight:
         self._user: int = getattr(os, "geteuid", lambda: 0)()
         self._groups = {getattr(os, "getegid", lambda: 0)(), *getattr(os, "getgroups", list)()}
         self._now_s = time.time()
+        self._may_set_times = lru_cache(maxsize=None)(may_set_times)
 
     def check(self, tasks: Sequence[Task], roots: Collection[str], *, progress: Progress = SILENT) -> None:
         """Check the roots, which get a log or a pointer to it, then the tasks."""
@@ -96,7 +99,7 @@ class Preflight:
             yield f"leads out of its root {task.root} (to {parent})"
             return
         try:
-            found = os.lstat(task.source)
+            found = look(task.source)
             root, folder = self._folder(task.root), self._folder(parent)
         except FileNotFoundError:
             self._gone.append(task)
@@ -104,11 +107,11 @@ class Preflight:
         except OSError as error:
             yield f"cannot be looked at ({error.strerror})"
             return
-        if not stat.S_ISDIR(found.st_mode):
-            what = "a symbolic link" if stat.S_ISLNK(found.st_mode) else "a file"
+        if not found.is_directory:
+            what = "a symbolic link" if stat.S_ISLNK(found.mode) else "a file"
             yield f"is no directory any more, but {what}"
             return
-        if not found.st_dev == folder.device == root.device:
+        if not found.device == folder.device == root.device:
             yield "lies on another file system than its root; make the folder that is mounted there a root of its own"
             return
         yield from self._permission_problems(task, folder, found)
@@ -126,32 +129,30 @@ class Preflight:
             known = self._folders[path] = _Folder(found.st_dev, found.st_uid, is_writable, is_sticky)
         return known
 
-    def _permission_problems(self, task: Task, folder: _Folder, found: os.stat_result) -> Iterator[str]:
+    def _permission_problems(self, task: Task, folder: _Folder, found: Status) -> Iterator[str]:
         if not folder.is_writable:
             yield f"cannot be renamed: no permission to write in {os.path.dirname(task.source)}"
-        elif folder.is_sticky and self._user != folder.owner and not may_set_times(found):
+        elif folder.is_sticky and self._user != folder.owner and not self._may_set_times(found.uid):
             yield f"cannot be renamed: in {os.path.dirname(task.source)} (sticky) only its owner may rename it"
         if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
             yield "no permission to list it and write manifests in it"
-        elif not may_set_times(found):
+        elif not self._may_set_times(found.uid):
             yield "belongs to another user, so its modification time could not be kept; let its owner run this"
 
-    def _content_problems(self, task: Task, found: os.stat_result) -> Iterator[str]:
+    def _content_problems(self, task: Task, found: Status) -> Iterator[str]:
         try:
-            files = list_files(task.source)
-            identity = identify(task.source, files, ignored=self._manifests)
+            seen = sight(task.source, found, ignored=self._manifests)
         except OSError as error:
             yield f"cannot be listed ({error.strerror}: {error.filename})"
             return
-        if fingerprint(found.st_ino, files) != task.fingerprint:
+        if seen.fingerprint != task.fingerprint:
             yield "was changed since it was planned (files came, went, grew or got another time)"
             return
-        newest_ns = max((file.mtime_ns for file in files), default=found.st_mtime_ns)
-        age_s = self._now_s - max(newest_ns, found.st_mtime_ns) / 1_000_000_000
+        age_s = self._now_s - seen.newest_ns / 1_000_000_000
         if -BUSY_S <= age_s <= BUSY_S:
             # A writer may sit on another host; its newest file is all that can be seen of it from here.
             yield f"{BUSY_REASON} ({max(age_s, 0):.0f} s ago); {BUSY_ADVICE}, then apply again"
-        self.inspected[task.item] = Inspected(identity, found.st_mtime_ns)
+        self.inspected[task.item] = Inspected(seen.identity, seen.mtime_ns)
 
     def _manifest_problems(self, task: Task) -> Iterator[str]:
         for template in self._recipe.manifests:

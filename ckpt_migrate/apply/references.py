@@ -56,7 +56,7 @@ class ReferenceEdits:
         self._plan = plan
         self._recipe = recipe
         self._tasks = tasks
-        self._targets = targets_by_name(renamings_of(plan, recipe))
+        self._targets = {} if plan.references is None else targets_by_name(renamings_of(plan, recipe))
         self._names: dict[str, Names] = {}
         self._manifests: dict[tuple[int, str], tuple[Patch, ...]] = {}
         self._found: dict[int, tuple[Content, Content, tuple[Patch, ...]]] = {}
@@ -115,7 +115,9 @@ class ReferenceEdits:
         return folder
 
     def _list(self) -> Iterator[_Listed]:
-        references = () if self._plan.references is None else self._plan.references.files
+        if self._plan.references is None:
+            return
+        references = self._plan.references.files
         by_path = {path: task for task in self._tasks for path in (task.source, self._plan.absolute(task.label))}
         for number, reference in enumerate(references):
             if reference.action is not EditAction.EDIT:

@@ -51,32 +51,32 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
     """
     tasks: list[Task] = []
     problems: list[str] = []
-    resolve = lru_cache(maxsize=None)(os.path.realpath)
+    folders = _Folders(plan)
     for item, entry in enumerate(plan.entries):
         if entry.action is Action.SKIP:
             continue
         run = plan.runs.get(entry.run_id or "")
-        target = plan.absolute(entry.target or "")
-        source = plan.absolute(entry.checkpoint)
-        name = recipe.name_after(target, entry.run_id or "")
+        folder, shown_folder, name = folders.place(entry.checkpoint)
+        _, shown_target_folder, target_name = folders.place(entry.target or "")
+        shown_target = shown_target_folder + target_name
+        parts = recipe.name_after(shown_target, entry.run_id or "")
         where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
-        if run is None or entry.fingerprint is None or name is None:
+        if run is None or entry.fingerprint is None or parts is None:
             problems.append(f"{where}: lacks what {entry.action.value} needs (run, fingerprint or a fitting target)")
-        elif os.path.dirname(source) != os.path.dirname(target):
+        elif shown_folder != shown_target_folder:
             problems.append(f"{where}: its target lies in another folder")
-        elif (source == target) is (entry.action is Action.RENAME):
+        elif (name == target_name) is (entry.action is Action.RENAME):
             problems.append(f"{where}: {entry.action.value} does not fit the target {entry.target}")
         else:
-            parent = resolve(os.path.dirname(source))
             tasks.append(
                 Task(
                     item=item,
                     label=entry.checkpoint,
-                    root=resolve(plan.absolute(entry.root)),
-                    source=os.path.join(parent, os.path.basename(source)),
-                    target=os.path.join(parent, os.path.basename(target)),
-                    shown_target=target,
-                    name=name,
+                    root=folders.resolve(entry.root),
+                    source=folder + name,
+                    target=folder + target_name,
+                    shown_target=shown_target,
+                    name=parts,
                     run=run,
                     fingerprint=entry.fingerprint,
                 )
@@ -90,3 +90,27 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
             remedy=remedy,
         )
     return tasks
+
+
+class _Folders:
+    """The folders that hold the directories of a plan, each looked at once."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._known: dict[str, tuple[str, str]] = {}
+        self.resolve = lru_cache(maxsize=None)(lambda path: os.path.realpath(plan.absolute(path)))
+
+    def place(self, path: str) -> tuple[str, str, str]:
+        """Return of a path its folder with links resolved, the same as the user names it, and the name in it.
+
+        Folders end with a separator.
+        """
+        folder, slash, name = path.rpartition("/")
+        if name in {"", ".", ".."}:
+            folder, name = os.path.split(self._plan.absolute(path))
+        key = folder + slash
+        known = self._known.get(key)
+        if known is None:
+            shown = self._plan.absolute(key)
+            known = self._known[key] = (os.path.join(os.path.realpath(shown), ""), os.path.join(shown, ""))
+        return *known, name

@@ -277,5 +277,5 @@ def _keep_time(operation: SetTimes) -> None:
     try:
         storage.set_times(operation.path, atime_ns=found.st_atime_ns, mtime_ns=operation.mtime_ns)
     except PermissionError:
-        if operation.item is not None or may_set_times(found):
+        if operation.item is not None or may_set_times(found.st_uid):
             raise  # that of a shared folder belongs to its owner

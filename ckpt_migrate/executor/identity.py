@@ -9,26 +9,23 @@ every path, size and modification time.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
-import stat
-import sys
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ckpt_migrate.scan.listing import list_directory
+from ckpt_migrate.executor.status import look
+from ckpt_migrate.scan.listing import fingerprint_rows, list_directory, list_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
+    from ckpt_migrate.executor.status import Status
     from ckpt_migrate.records import FileStat
+    from ckpt_migrate.scan.listing import Row
 
 TEMPORARY_PREFIX = ".ckpt-migrate-"
 """Names of our own temporary files and directories begin so; they are never part of a checkpoint."""
-_AT_FDCWD, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME = -100, 0x100, 0x800
-_STATX_SIZE, _BTIME_OFFSET = 256, 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +77,39 @@ def list_files(path: str) -> tuple[FileStat, ...]:
     return tuple(file for file in listing.files if not file.path.startswith(TEMPORARY_PREFIX))
 
 
-def identify(path: str, files: Sequence[FileStat], *, ignored: Collection[str]) -> Identity:
-    """Return who the directory at `path` is; `files` is its listing, `ignored` are the names of manifests.
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A directory as it is, from one look at it and all in it.
+
+    Attributes:
+        identity: Who it is.
+        fingerprint: Of its listing, as plans have it.
+        mtime_ns: Its own modification time, nanoseconds since 1970-01-01 UTC.
+        newest_ns: The latest modification time of it and all in it, likewise.
+    """
+
+    identity: Identity
+    fingerprint: str
+    mtime_ns: int
+    newest_ns: int
+
+
+def sight(path: str, status: Status, *, ignored: Collection[str]) -> Sight:
+    """List the directory at `path`, looked at just now; `ignored` are the names of manifests.
 
     Raises:
-        OSError: It is gone.
+        OSError: It or something in it cannot be listed.
     """
-    found = os.lstat(path)
-    kept = [file for file in files if file.path not in ignored]
-    regular = [file for file in kept if file.kind == "file"]
-    oldest = min(regular, key=lambda file: (file.mtime_ns, file.path), default=None)
-    witness = None if oldest is None else (oldest.path, oldest.size_bytes, oldest.mtime_ns)
-    return Identity(found.st_ino, born_ns(path, found), _digest(kept), witness)
+    rows, error = list_rows(path)
+    if error is not None:
+        raise error
+    rows = [row for row in rows if not row[0].startswith(TEMPORARY_PREFIX)]
+    kept = [row for row in rows if row[0] not in ignored]
+    oldest = min([(row[3], row[0], row[2]) for row in kept if row[1] == "file"], default=None)
+    witness = None if oldest is None else (oldest[1], oldest[2], oldest[0])
+    identity = Identity(status.inode, status.born_ns, _digest(kept), witness)
+    newest_ns = max([row[3] for row in rows], default=status.mtime_ns)
+    return Sight(identity, fingerprint_rows(status.inode, rows), status.mtime_ns, max(newest_ns, status.mtime_ns))
 
 
 def is_same(path: str, identity: Identity, device: int) -> bool:
@@ -101,47 +119,44 @@ def is_same(path: str, identity: Identity, device: int) -> bool:
     always on its root's.
     """
     try:
-        found = os.lstat(path)
+        status = look(path)
     except OSError:
         return False
-    if not stat.S_ISDIR(found.st_mode) or (found.st_dev, found.st_ino) != (device, identity.inode):
+    return is_known(path, status, identity, device)
+
+
+def is_known(path: str, status: Status, identity: Identity, device: int) -> bool:
+    """Say whether what was looked at just now at `path` is the directory known; see `is_same`."""
+    if status.inode != identity.inode or status.device != device or not status.is_directory:
         return False
-    born = born_ns(path, found)
-    if born and identity.born_ns:
-        return born == identity.born_ns
+    if status.born_ns and identity.born_ns:
+        return status.born_ns == identity.born_ns
     return identity.witness is None or _witnessed(path, identity.witness)
 
 
 def is_copy(path: str, identity: Identity, device: int, *, ignored: Collection[str]) -> bool:
     """Say whether the directory at `path` holds exactly what the known one held; False when that held no bytes."""
     try:
-        found = os.lstat(path)
-        if not identity.content or not stat.S_ISDIR(found.st_mode) or found.st_dev != device:
+        status = look(path)
+        if not identity.content or not status.is_directory or status.device != device:
             return False
-        kept = [file for file in list_files(path) if file.path not in ignored]
+        found = sight(path, status, ignored=ignored)
     except OSError:
         return False
-    return _digest(kept) == identity.content
+    return found.identity.content == identity.content
 
 
-def born_ns(path: str, found: os.stat_result) -> int:
-    """Return a birth time in nanoseconds since 1970-01-01 UTC, 0 where there is none."""
-    statx = _statx()
-    if statx is not None:
-        return statx(os.fsencode(path))
-    return int(getattr(found, "st_birthtime", 0) * 1_000_000_000)
-
-
-def _digest(files: Sequence[FileStat]) -> str:
+def _digest(rows: Iterable[Row]) -> str:
     """Return a digest of a listing; empty for one without bytes, because all such listings look alike.
 
     Times of subdirectories are left out: a copy seldom keeps them.
     """
-    if not any(file.size_bytes for file in files):
+    if not any(row[2] for row in rows):
         return ""
-    lines = (
-        f"{file.path}\0{file.kind}\0{file.size_bytes}\0{0 if file.kind == 'dir' else file.mtime_ns}\n" for file in files
-    )
+    lines = [
+        f"{path}\0{kind}\0{size_bytes}\0{0 if kind == 'dir' else mtime_ns}\n"
+        for path, kind, size_bytes, mtime_ns, _ in rows
+    ]
     return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
@@ -152,26 +167,3 @@ def _witnessed(path: str, witness: tuple[str, int, int]) -> bool:
     except OSError:
         return False
     return (found.st_size, found.st_mtime_ns) == (size_bytes, mtime_ns)
-
-
-@lru_cache(maxsize=1)
-def _statx() -> Callable[[bytes], int] | None:
-    """Return a function from a path to its birth time (Linux only: Python's own stat does not hand it over)."""
-    if sys.platform != "linux":
-        return None
-    call = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
-    if call is None:
-        return None
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p]
-
-    def born(path: bytes) -> int:
-        buffer = ctypes.create_string_buffer(_STATX_SIZE)
-        if call(_AT_FDCWD, path, _AT_SYMLINK_NOFOLLOW, _STATX_BTIME, buffer) != 0:
-            return 0
-        raw = buffer.raw
-        if not int.from_bytes(raw[:4], sys.byteorder) & _STATX_BTIME:
-            return 0
-        seconds = int.from_bytes(raw[_BTIME_OFFSET : _BTIME_OFFSET + 8], sys.byteorder, signed=True)
-        return seconds * 1_000_000_000 + int.from_bytes(raw[_BTIME_OFFSET + 8 : _BTIME_OFFSET + 12], sys.byteorder)
-
-    return born

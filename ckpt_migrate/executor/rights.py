@@ -7,9 +7,9 @@ import os
 _CAP_CHOWN, _CAP_FOWNER = 0, 3
 
 
-def may_set_times(found: os.stat_result) -> bool:
+def may_set_times(owner: int) -> bool:
     """Say whether the times of a directory can be put back: only its owner can, and who may act for any owner."""
-    return _user() == found.st_uid or _has_capability(_CAP_FOWNER)
+    return _user() == owner or _has_capability(_CAP_FOWNER)
 
 
 def may_give_away() -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.errors import JournalError, PlanAppliedError, UnfinishedError, UsageError
 from ckpt_migrate.journal import log_file
+from ckpt_migrate.journal.ends import Ended, read_ends
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import History, LogState
 from ckpt_migrate.records import STATE_DIRECTORY
@@ -93,10 +94,14 @@ def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = Non
         PlanAppliedError: The plan was applied and not rolled back.
         JournalError: The log to be continued is damaged.
     """
-    found: dict[str, History] = {}
+    found: dict[str, History | Ended] = {}
     for folder in folders:
-        for path in _log_paths(folder):
-            if os.path.realpath(path) == allowed:
+        for path in map(os.path.realpath, _log_paths(folder)):
+            if path == allowed:
+                continue
+            ended = read_ends(path)
+            if ended is not None:
+                found[path] = ended
                 continue
             try:
                 history = load(path)
@@ -107,30 +112,37 @@ def guard(folders: Iterable[str], *, plan_digest: str, allowed: str | None = Non
             found[history.path] = history
     own: History | None = None
     for path in sorted(found):
-        history = found[path]
+        history_or_end = found[path]
         if path == allowed:
             continue
-        is_own = bool(plan_digest) and history.plan_digest == plan_digest
-        if is_own and history.state in {LogState.UNFINISHED, LogState.INCOMPLETE}:
-            own = history
-        elif history.state is LogState.INCOMPLETE:
-            what = "the log of an earlier apply is incomplete, so what that changed is not fully known"
-            raise UnfinishedError(what, where=path, problems=history.contents.damage, remedy=_how_to_end(history))
-        elif history.state in _UNFINISHED:
-            raise UnfinishedError(
-                f"an earlier {'rollback' if history.state is LogState.UNFINISHED_ROLLBACK else 'apply'} was cut short",
-                where=path,
-                remedy=_how_to_end(history),
-            )
-        elif is_own and history.state is LogState.FINISHED:
+        is_own = bool(plan_digest) and history_or_end.plan_digest == plan_digest
+        if is_own and history_or_end.state is LogState.FINISHED:
             remedy = f"To undo it: ckpt-migrate rollback {shlex.quote(path)}"
             raise PlanAppliedError("this plan was applied already", where=path, remedy=remedy)
+        if isinstance(history_or_end, History):
+            own = _own_unfinished(history_or_end, is_own=is_own) or own
     if own is not None and own.contents.damage:
         remedy = f"It cannot be continued. To undo what is known: ckpt-migrate rollback {shlex.quote(own.path)}"
         raise JournalError(
             "the log of this plan is damaged", where=own.path, problems=own.contents.damage, remedy=remedy
         )
     return own
+
+
+def _own_unfinished(history: History, *, is_own: bool) -> History | None:
+    """Return the log of this very plan when its apply was cut short; refuse when that was another's."""
+    if is_own and history.state in {LogState.UNFINISHED, LogState.INCOMPLETE}:
+        return history
+    if history.state is LogState.INCOMPLETE:
+        what = "the log of an earlier apply is incomplete, so what that changed is not fully known"
+        raise UnfinishedError(what, where=history.path, problems=history.contents.damage, remedy=_how_to_end(history))
+    if history.state in _UNFINISHED:
+        raise UnfinishedError(
+            f"an earlier {'rollback' if history.state is LogState.UNFINISHED_ROLLBACK else 'apply'} was cut short",
+            where=history.path,
+            remedy=_how_to_end(history),
+        )
+    return None
 
 
 def log_sizes(folders: Iterable[str]) -> dict[str, int]:

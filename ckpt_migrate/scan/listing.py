@@ -7,8 +7,8 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import TYPE_CHECKING
+from operator import itemgetter
+from typing import TYPE_CHECKING, TypeAlias
 
 from ckpt_migrate.records import FileStat
 
@@ -20,6 +20,12 @@ MAX_FILES = 1_000_000
 holds more is a data set that happens to bear a checkpoint's name, and is reported rather than renamed."""
 
 _GONE = frozenset({errno.ENOENT, errno.ESTALE})
+_KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
+_KIND_BITS = 0o170_000
+_PATH = itemgetter(0)
+
+Row: TypeAlias = "tuple[str, str, int, int, tuple[int, int, int]]"
+"""An entry of a listing: what a `FileStat` holds, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,16 @@ def list_directory(directory: str) -> Listing:
     Raises:
         OSError: The directory itself cannot be listed; FileNotFoundError when it is gone.
     """
-    found: list[FileStat] = []
+    rows, error = list_rows(directory)
+    return Listing(tuple([FileStat(*row) for row in rows]), error)
+
+
+def list_rows(directory: str) -> tuple[list[Row], OSError | None]:
+    """List a directory and all below it as plain tuples, which are made several times as fast as records.
+
+    Returns them sorted by path, and the first thing that could not be listed. Raises what `list_directory` does.
+    """
+    found: list[Row] = []
     first_error: OSError | None = None
     pending = [""]
     while pending:
@@ -57,29 +72,30 @@ def list_directory(directory: str) -> Listing:
                         if error.errno not in _GONE:
                             first_error = first_error or error
                         continue
-                    file = file_stat(prefix + entry.name, status)
-                    found.append(file)
-                    if file.kind == "dir":
-                        pending.append(file.path + "/")
+                    row = _row(prefix + entry.name, status)
+                    found.append(row)
+                    if row[1] == "dir":
+                        pending.append(row[0] + "/")
                     if len(found) > MAX_FILES:
-                        return Listing((), OSError(errno.EFBIG, f"holds over {MAX_FILES:,} files", directory))
+                        return [], OSError(errno.EFBIG, f"holds over {MAX_FILES:,} files", directory)
         except OSError as error:
             if not prefix:
                 raise
             if error.errno not in _GONE:
                 first_error = first_error or error
-    found.sort(key=attrgetter("path"))
-    return Listing(tuple(found), first_error)
+    found.sort(key=_PATH)
+    return found, first_error
 
 
 def file_stat(path: str, status: os.stat_result) -> FileStat:
     """Return the record of one entry; only files have a size, since a folder's depends on the file system."""
-    mode = status.st_mode
-    identity = (status.st_dev, status.st_ino, status.st_ctime_ns)
-    if stat.S_ISREG(mode):
-        return FileStat(path, "file", status.st_size, status.st_mtime_ns, identity)
-    kind = "dir" if stat.S_ISDIR(mode) else "link" if stat.S_ISLNK(mode) else "other"
-    return FileStat(path, kind, 0, status.st_mtime_ns, identity)
+    return FileStat(*_row(path, status))
+
+
+def _row(path: str, status: os.stat_result) -> Row:
+    kind = _KINDS.get(status.st_mode & _KIND_BITS, "other")
+    size_bytes = status.st_size if kind == "file" else 0
+    return path, kind, size_bytes, status.st_mtime_ns, (status.st_dev, status.st_ino, status.st_ctime_ns)
 
 
 def fingerprint(inode: int, files: Sequence[FileStat]) -> str:
@@ -93,12 +109,15 @@ def fingerprint(inode: int, files: Sequence[FileStat]) -> str:
     >>> fingerprint(7, [FileStat("last.ckpt", "file", 5, 0)])
     'ino=7;n=1;bytes=5;tree=97bb8982cd667f42'
     """
-    lines = [
-        f"{file.path}\0{file.kind}\0{file.size_bytes}\0{file.mtime_ns}\n"
-        for file in sorted(files, key=attrgetter("path"))
-    ]
+    rows = [(file.path, file.kind, file.size_bytes, file.mtime_ns, None) for file in files]
+    return fingerprint_rows(inode, sorted(rows, key=_PATH))
+
+
+def fingerprint_rows(inode: int, rows: Sequence[tuple[str, str, int, int, object]]) -> str:
+    """Return the fingerprint of a directory, given its listing sorted by path; see `fingerprint`."""
+    lines = [f"{path}\0{kind}\0{size_bytes}\0{mtime_ns}\n" for path, kind, size_bytes, mtime_ns, _ in rows]
     tree = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"ino={inode};n={len(files)};bytes={sum(file.size_bytes for file in files)};tree={tree}"
+    return f"ino={inode};n={len(rows)};bytes={sum([row[2] for row in rows])};tree={tree}"
 
 
 def current_fingerprint(path: str) -> str:
@@ -108,7 +127,7 @@ def current_fingerprint(path: str) -> str:
         OSError: It, or something in it, cannot be listed.
     """
     status = os.stat(path, follow_symlinks=False)
-    listing = list_directory(path)
-    if listing.error is not None:
-        raise listing.error
-    return fingerprint(status.st_ino, listing.files)
+    rows, error = list_rows(path)
+    if error is not None:
+        raise error
+    return fingerprint_rows(status.st_ino, rows)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate.executor import identity
-from ckpt_migrate.executor.identity import Identity, identify, is_copy, is_same, list_files
+from ckpt_migrate.executor import status
+from ckpt_migrate.executor.identity import Identity, is_copy, is_same, sight
+from ckpt_migrate.executor.status import look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +30,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def _who(path: Path) -> Identity:
-    return identify(str(path), list_files(str(path)), ignored=IGNORED)
+    return sight(str(path), look(str(path)), ignored=IGNORED).identity
 
 
 def _device(path: Path) -> int:
@@ -55,7 +56,7 @@ def test_another_one_with_the_same_inode_is_told_by_its_birth(directory: Path) -
 
 def test_without_birth_times_the_oldest_file_is_the_witness(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Other files may change; when the oldest is gone or another, so is the directory."""
-    monkeypatch.setattr(identity, "_statx", lambda: None)
+    monkeypatch.setattr(status, "_statx", lambda: None)
     who = _who(directory)
     assert (who.born_ns, who.witness) == (0, ("config.json", 2, 5))
     (directory / "inner" / "last.ckpt").write_bytes(b"other weights")

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ckpt_migrate import storage
+from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import JournalError
+from ckpt_migrate.journal.ends import Ended, read_ends
 from ckpt_migrate.journal.extent import path_of
+from ckpt_migrate.journal.fold import load
+from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.log_file import Journal, decode, encode, read
+from ckpt_migrate.rollback import roll_back
+
+if TYPE_CHECKING:
+    from trees import Tree
+
+    from ckpt_migrate.recipe import Recipe
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -195,3 +207,43 @@ def test_a_full_disk_in_the_middle_of_a_record_leaves_a_log_to_go_on_with(
 def test_a_missing_log_is_refused(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="No such file"):
         read(str(tmp_path / "none.jsonl"))
+
+
+def test_the_ends_of_a_log_tell_what_the_whole_of_it_does(small: Tree, recipe: Recipe) -> None:
+    """Applied, undone, undone in part: its first and last record say how it stands, as reading all of it would."""
+    plan = small.plan()
+    log = apply_plan(plan, recipe).log
+    assert log is not None
+    states = {_same_by_ends(log)}
+    roll_back(log)
+    states.add(_same_by_ends(log))
+    blocked = apply_plan(plan, recipe).log
+    assert blocked is not None
+    (small.folder / plan.entries[0].checkpoint).mkdir()
+    roll_back(blocked)
+    states.add(_same_by_ends(blocked))
+    assert states == {LogState.FINISHED, LogState.ROLLED_BACK, LogState.PARTLY_ROLLED_BACK}
+
+
+def test_ends_tell_nothing_of_a_log_that_did_not_end_or_lost_its_end(small: Tree, recipe: Recipe) -> None:
+    """Cut at each byte, a flipped byte in its first or last line, an extent of more records: all of it is read."""
+    log = apply_plan(small.plan(), replace(recipe, manifests=())).log
+    assert log is not None
+    path, extent = Path(log), Path(path_of(log))
+    whole, records = path.read_bytes(), extent.read_bytes()
+    assert read_ends(log) is not None
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_ends(log) is None
+    for place in (*range(whole.index(b"\n")), *range(whole.rindex(b"\n", 0, -1) + 1, len(whole))):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert read_ends(log) is None
+    path.write_bytes(whole)
+    extent.write_bytes(b"%020d\n" % (int(records) + 1))
+    assert read_ends(log) is None
+
+
+def _same_by_ends(log: str) -> LogState:
+    whole, ended = load(log), read_ends(log)
+    assert ended == Ended(whole.plan_digest, whole.state)
+    return whole.state
