@@ -131,6 +131,8 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A terminal or a file of another encoding shows what it cannot hold as \N, and fails nothing.
             stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a key of another encoding is no answer, and no failure either
     sys.exit(run(sys.argv[1:]))
 
 

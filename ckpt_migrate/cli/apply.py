@@ -78,14 +78,14 @@ def command(
     counts = _counts(result, sum(entry.is_chosen and entry.action is Action.RENAME for entry in plan.entries))
     if is_dry_run:
         output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
-        output.echo(f"\nDry run: {counts}. Nothing was changed.")
+        output.tell(f"\nDry run: {counts}. Nothing was changed.")
         output.hint(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
         return 0
-    output.echo(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
+    output.tell(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
     if result.log is not None:
         if plan.references is not None and plan.references.paths:
-            output.echo(remaining_line(remaining))
-        output.echo(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
+            output.tell(remaining_line(remaining))
+        output.tell(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
     return code
 
 

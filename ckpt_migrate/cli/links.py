@@ -33,5 +33,5 @@ def command(*, roots: tuple[str, ...], remove: bool, yes: bool, lock_timeout: fl
         output.print_json({"links": found, "are_removed": remove})
         return EXIT_DONE
     output.echo_lines(f"{'-' if remove else ' '} {link.path} -> {link.text}" for link in found)
-    output.echo(f"{len(found):,} links at old names{' removed' if remove else ''}.")
+    output.tell(f"{len(found):,} links at old names{' removed' if remove else ''}.")
     return EXIT_DONE

@@ -43,7 +43,7 @@ def command(root: str, output_format: str) -> int:
     elif logs:
         _print(logs)
     else:
-        output.echo("No apply has been logged here.")
+        output.tell("No apply has been logged here.")
     return EXIT_UNDECIDED if is_open else EXIT_DONE
 
 
@@ -54,9 +54,9 @@ def _print(logs: Sequence[LogSummary]) -> None:
             output.say(f"Warning: {log.path}: {line}")
     for log in logs:
         if log.state in OPEN_STATES:
-            output.echo(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
+            output.tell(f"\n{log.id} is not finished. Undo it:\n  ckpt-migrate rollback {shlex.quote(log.path)}")
             if log.state is LogState.UNFINISHED and log.plan_path:
-                output.echo(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
+                output.tell(f"or go on:\n  ckpt-migrate apply {shlex.quote(log.plan_path)}")
 
 
 def _row(log: LogSummary) -> tuple[str, ...]:

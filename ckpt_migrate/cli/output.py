@@ -13,11 +13,12 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
-from typing import TYPE_CHECKING, Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ckpt_migrate.cli.loudness import Loudness, current
+from ckpt_migrate.cli.terminal import can_move, folded, is_terminal, painted
 from ckpt_migrate.errors import CkptMigrateError
 from ckpt_migrate.plan.fields import link_data
 from ckpt_migrate.progress import SILENT
@@ -72,21 +73,51 @@ def echo(text: str = "", *, nl: bool = True) -> None:
     Raises:
         CkptMigrateError: It cannot be written for another reason, such as a full disk.
     """
+    _write(printable_lines(text), nl=nl)
+
+
+def echo_painted(lines: Iterable[str]) -> None:
+    """Print lines whose parts come from names and may hold anything, in colours where the terminal shows them.
+
+    A newline in a name makes no line of its own.
+
+    Raises:
+        CkptMigrateError: As `echo`.
+    """
+    text = "\n".join(painted(shown(line), sys.stdout) for line in lines)
+    if text:
+        _write(text)
+
+
+def echo_lines(lines: Iterable[str]) -> None:
+    """Print such lines; on a terminal, long ones are broken between words, and go on below their own beginning.
+
+    Raises:
+        CkptMigrateError: As `echo`.
+    """
+    echo_painted(part for line in lines for part in folded(shown(line), sys.stdout))
+
+
+def tell(text: str = "") -> None:
+    """Print sentences to standard output, broken between words on a terminal.
+
+    Raises:
+        CkptMigrateError: As `echo`.
+    """
+    for line in text.split("\n"):
+        for part in folded(shown(line), sys.stdout):
+            _write(part)
+
+
+def _write(text: str, *, nl: bool = True) -> None:
     try:
-        click.echo(printable_lines(text), nl=nl)
+        click.echo(text, nl=nl)
     except OSError as error:
         # The descriptor, not the object: what is still buffered is flushed when the interpreter ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):
             remedy = "What the command had done by then is done; `ckpt-migrate log` lists applies."
             raise CkptMigrateError(f"standard output cannot be written ({error.strerror})", remedy=remedy) from error
-
-
-def echo_lines(lines: Iterable[str]) -> None:
-    """Print lines whose parts come from names and may hold anything: a newline in one makes no line of its own."""
-    text = "\n".join(shown(line) for line in lines)
-    if text:
-        echo(text)
 
 
 def hint(text: str) -> None:
@@ -96,8 +127,14 @@ def hint(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a remark to standard error."""
-    click.echo(printable_lines(text), err=True)
+    """Print a remark to standard error; a progress bar that stands there makes room for it."""
+    lines = [shown(line) for line in text.split("\n")]
+    out = "\n".join(painted(part, sys.stderr) for line in lines for part in folded(line, sys.stderr))
+    bar = sys.modules.get("tqdm")
+    if bar is not None and can_move(sys.stderr):
+        bar.tqdm.write(out, file=sys.stderr)
+    else:
+        click.echo(out, err=True)
 
 
 def say_error(error: CkptMigrateError) -> None:
@@ -111,7 +148,7 @@ def say_error(error: CkptMigrateError) -> None:
         lines.append(f"  Did you mean {shown(near)}?")
     if error.remedy is not None:
         lines.append(f"  {printable_lines(error.remedy)}")
-    click.echo("\n".join(lines), err=True)
+    say("\n".join(lines))
 
 
 def _near(path: str) -> str | None:
@@ -201,7 +238,7 @@ class _Timed:
 
 
 def bars() -> Progress:
-    """Return progress bars when standard error is a terminal, and silence otherwise; as loud as is wanted."""
+    """Return progress bars when standard error is a terminal that can show them, else silence; as loud as is wanted."""
     loudness = current()
     if loudness is Loudness.VERBOSE:
         return _Timed(_bars())
@@ -209,18 +246,13 @@ def bars() -> Progress:
 
 
 def _bars() -> Progress:
-    if not is_terminal(sys.stderr):
+    if not can_move(sys.stderr):
         return SILENT
     try:
         from tqdm import tqdm
     except ImportError:  # the environment lost it; bars are no reason to fail
         return SILENT
     return _Bars(tqdm)
-
-
-def is_terminal(stream: TextIO | None) -> bool:
-    """Say whether a stream is a terminal; one that was closed before the start is None."""
-    return stream is not None and not stream.closed and stream.isatty()
 
 
 def confirm(question: str, *, yes: bool) -> bool:
@@ -233,5 +265,6 @@ def confirm(question: str, *, yes: bool) -> bool:
         return True
     if not is_terminal(sys.stdin):
         raise click.UsageError("there is no terminal to confirm on; look at --dry-run first, then give --yes")
-    click.echo(f"{printable_lines(question)}\n  Only 'yes' is accepted: ", nl=False, err=True)
+    say(question)
+    click.echo("  Only 'yes' is accepted: ", nl=False, err=True)
     return sys.stdin.readline().strip() == "yes"

@@ -138,23 +138,23 @@ def _say_warnings(planned: Planned) -> None:
 
 def _say_what_was_planned(planned: Planned, path: str) -> None:
     plan = planned.plan
-    output.echo(f"Runs: {planned.run_total:,} in {', '.join(plan.tracking_uri)}.")
+    output.tell(f"Runs: {planned.run_total:,} in {', '.join(plan.tracking_uri)}.")
     if any(plan.summary["status"].values()):
-        output.echo(clock_words(plan.clock))
-    output.echo(summary_line(plan))
+        output.tell(clock_words(plan.clock))
+    output.tell(summary_line(plan))
     if plan.summary["action"]["rename"]:
-        output.echo(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
+        output.tell(f"Expected number of wrong renames in it: {planned.expected_wrong:.4f}.")
     output.echo_lines(() if plan.references is None else reference_lines(plan.references))
     for trial in () if planned.audit is None else planned.audit.trials:
-        output.echo(
+        output.tell(
             f"Audit, {trial.name}: {trial.directories:,} directories, {trial.found_again:,} matched to the same run, "
             f"{trial.left_alone:,} left alone, {len(trial.hits)} to another run."
         )
     if not plan.entries:
-        output.echo(f"\nThe plan is in {path}; there is nothing to do.")
+        output.tell(f"\nThe plan is in {path}; there is nothing to do.")
         return
     shown = shlex.quote(path)
     more = "" if current() is Loudness.QUIET else " Read it, edit it, then:"
-    output.echo(f"\nThe plan is in {path}. Nothing has been changed.{more}")
+    output.tell(f"\nThe plan is in {path}. Nothing has been changed.{more}")
     output.hint(f"  ckpt-migrate show {shown}")
     output.hint(f"  ckpt-migrate apply {shown} --dry-run")

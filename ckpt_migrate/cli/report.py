@@ -33,5 +33,5 @@ def command(*, path: str, target: str, root: str, output_format: str) -> int:
     if output_format == "json":
         output.print_json({"path": target, "source": source, "bytes": size, "directories": len(made.page.rows)})
         return 0
-    output.echo(f"{len(made.page.rows):,} directories are in {target} ({output.size(size)}). Open it in a web browser.")
+    output.tell(f"{len(made.page.rows):,} directories are in {target} ({output.size(size)}). Open it in a web browser.")
     return 0

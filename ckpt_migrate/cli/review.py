@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import click
 
 from ckpt_migrate.cli import options, output
-from ckpt_migrate.cli.rows import columns, cut, print_wrapped
+from ckpt_migrate.cli.sides import side_lines
+from ckpt_migrate.cli.terminal import is_terminal, width_of
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError
 from ckpt_migrate.naming import is_run_id
-from ckpt_migrate.plan.words import summary_line, taken_words
+from ckpt_migrate.plan.words import settling_words, summary_line, taken_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,12 +27,12 @@ KEYS = """\
   s          leave it as it is; it is asked again next time
   o          list what is in the directory
   e          show the whole evidence
-  u          undo the last choice
-  q          quit; what was chosen is saved
+  u          undo the last answer
+  q          quit; what was chosen is saved, go on at any time
   ?          this list
 Give one, then Enter."""
 MOST_FILES = 40
-MOST_SAME = 6
+PIPED_COLUMNS = 100
 
 
 @click.command("review", short_help="Settle, one by one, what the planner would not decide.")
@@ -49,12 +49,12 @@ def command(plan_path: str, tracking_uri: tuple[str, ...]) -> int:
     """
     from ckpt_migrate.review.session import Review
 
-    if not output.is_terminal(sys.stdin):
+    if not is_terminal(sys.stdin):
         raise click.UsageError("there is no terminal to answer on; edit the plan's file instead")
     review = Review(plan_path, tracking_uri=tracking_uri)
     _Walk(review).run()
     left = len(review.open_entries)
-    output.echo(f"{left:,} left to decide. {summary_line(review.plan)}")
+    output.tell(f"{left:,} left to decide. {summary_line(review.plan)}")
     output.hint(f"  ckpt-migrate apply {shlex.quote(plan_path)} --dry-run")
     return EXIT_UNDECIDED if left else EXIT_DONE
 
@@ -67,9 +67,10 @@ class _Walk:
         self.queue = list(review.open_entries)
         self.total = len(self.queue)
         self.at = 0
+        self.skipped: list[bool] = []  # of each answer, whether it left the entry as it is
 
     def run(self) -> None:
-        while self.at < len(self.queue):
+        while self.at < len(self.queue) or self._is_taken_back():
             number = self.queue[self.at]
             entry = self.review.plan.entries[number]
             self._show(entry)
@@ -80,10 +81,16 @@ class _Walk:
                 if self._take(number, entry, answer):
                     break
 
+    def _is_taken_back(self) -> bool:
+        """Say whether the very last answer is taken back, too, once there is nothing left to ask."""
+        return (
+            bool(self.skipped) and _ask("That was the last one. [u to undo it, Enter to end] ") == "u" and self._undo()
+        )
+
     def _take(self, number: int, entry: Entry, answer: str) -> bool:
         """Do what a key says; say whether another entry is to be shown."""
         if answer == "s":
-            self.at += 1
+            self._go_on(is_skipped=True)
             return True
         if answer == "u":
             return self._undo()
@@ -95,9 +102,9 @@ class _Walk:
             self._list(entry)
         elif answer == "e":
             for place, run_id in enumerate(_run_ids(entry), 1):
-                print_wrapped([f"  {place}  run {run_id}", *(f"     {line}" for line in _evidence(entry, run_id))])
+                output.echo_lines([f"  {place}  run {run_id}", *(f"     {line}" for line in _evidence(entry, run_id))])
         else:
-            output.echo(KEYS)
+            output.tell(KEYS)
         return False
 
     def _choose(self, number: int, run_id: str) -> bool:
@@ -105,7 +112,7 @@ class _Walk:
         if not run_id:
             return False
         if not is_run_id(run_id):
-            output.echo("That is no run id: 32 hexadecimal digits.")
+            output.tell("That is no run id: 32 hexadecimal digits.")
             return False
         try:
             trial, doubts = self.review.weigh(number, run_id)
@@ -113,26 +120,32 @@ class _Walk:
             output.say_error(error)
             return False
         for doubt in doubts:
-            print_wrapped([f"  Doubt: {doubt.what}"])
+            output.echo_lines([f"  Doubt: {doubt.what}"])
         if doubts and _ask("Choose it all the same? Only 'yes' is a yes: ") != "yes":
             return False
         self.review.choose(number, run_id, trial)
-        output.echo(f"  Saved: run {run_id}.\n")
-        self.at += 1
+        output.tell(f"  Saved: run {run_id}.\n")
+        self._go_on(is_skipped=False)
         return True
 
+    def _go_on(self, *, is_skipped: bool) -> None:
+        self.skipped.append(is_skipped)
+        self.at += 1
+
     def _undo(self) -> bool:
-        number = self.review.undo()
-        if number is None:
-            output.echo("Nothing was chosen yet.")
+        """Go back by one answer: every answer has moved on by one entry."""
+        if not self.skipped:
+            output.tell("Nothing was answered yet.")
             return False
-        output.echo("  The last choice is taken back.\n")
-        self.at = self.queue.index(number)
+        if not self.skipped.pop():
+            self.review.undo()
+            output.tell("  The last choice is taken back.\n")
+        self.at -= 1
         return True
 
     def _show(self, entry: Entry) -> None:
-        plan, width = self.review.plan, _width()
-        print_wrapped(
+        plan = self.review.plan
+        output.echo_lines(
             [f"{self.at + 1:,} of {self.total:,}  {entry.checkpoint}", f"  {entry.status.value}: {entry.reason or ''}"]
         )
         run_ids = _run_ids(entry)
@@ -143,40 +156,35 @@ class _Walk:
             deleted = ", DELETED" if run is not None and run.is_deleted else ""
             taken = taken_words(plan, entry, run_id)
             lines = [f"  {place}  run {run_id}, confidence {sure or 0.0:.6f}", f"     {told}{deleted}"]
-            print_wrapped([*lines, f"     {taken}"] if taken else lines)
-        for line in self._sides(entry, run_ids, width):
-            output.echo(line)
+            output.echo_lines([*lines, f"     {taken}"] if taken else lines)
+        settling = settling_words(plan, entry)
+        output.echo_lines([f"  to settle: {settling}"] if settling else [])
+        self._compare(entry, run_ids)
 
-    def _sides(self, entry: Entry, run_ids: Sequence[str], width: int) -> list[str]:
-        from ckpt_migrate.review.sides import side_by_side
+    def _compare(self, entry: Entry, run_ids: Sequence[str]) -> None:
+        from ckpt_migrate.review.sides import side_by_side, start_side, weight_sides
 
-        sides = side_by_side(self.review.plan, entry, run_ids, self.review.recipe)
-        differing = [side for side in sides if side.differs]
-        same = [output.shown(f"{side.key}={side.here or side.there[0]}") for side in sides if not side.differs]
-        lines = []
-        if differing:
-            cells = [("", "directory", *(str(place) for place in range(1, len(run_ids) + 1)))]
-            cells += [(side.key, side.here or "-", *(value or "-" for value in side.there)) for side in differing]
-            lines += _side_lines(cells, width)
-        elif sides:
-            lines.append("  No param that the plan shows tells them apart.")
-        if same:
-            more = f" and {len(same) - MOST_SAME:,} more" if len(same) > MOST_SAME else ""
-            lines.append(cut(f"  Same everywhere: {', '.join(same[:MOST_SAME])}{more}", width))
-        return lines
+        plan, recipe = self.review.plan, self.review.recipe
+        params = side_by_side(plan, entry, run_ids, recipe)
+        start = start_side(plan, entry, run_ids, recipe) if run_ids else None
+        weights = weight_sides([_evidence(entry, run_id) for run_id in run_ids])
+        columns_wide = width_of(sys.stdout) if is_terminal(sys.stdout) else PIPED_COLUMNS
+        output.echo_painted(side_lines((*(() if start is None else (start,)), *weights, *params), columns_wide))
+        if params and not any(side.differs for side in params):
+            output.tell("  No param that the plan shows tells them apart.")
 
     def _list(self, entry: Entry) -> None:
         from ckpt_migrate.review.sides import as_found
 
         found = as_found(self.review.plan, entry, self.review.recipe)
         if found is None:
-            output.echo("The directory is not there, or cannot be listed.")
+            output.tell("The directory is not there, or cannot be listed.")
             return
-        output.echo(output.shown(f"  {found.path}"))
+        output.tell(output.shown(f"  {found.path}"))
         for file in found.files[:MOST_FILES]:
-            output.echo(output.shown(f"  {output.size(file.size_bytes):>10}  {file.path}"))
+            output.tell(output.shown(f"  {output.size(file.size_bytes):>10}  {file.path}"))
         if len(found.files) > MOST_FILES:
-            output.echo(f"  and {len(found.files) - MOST_FILES:,} more")
+            output.tell(f"  and {len(found.files) - MOST_FILES:,} more")
 
 
 def _run_ids(entry: Entry) -> tuple[str, ...]:
@@ -192,25 +200,10 @@ def _keys(entry: Entry) -> list[str]:
     return [*(str(place) for place in range(1, len(_run_ids(entry)) + 1)), "r", "s", "o", "e", "u", "q", "?"]
 
 
-def _side_lines(cells: Sequence[tuple[str, ...]], width: int) -> list[str]:
-    """Return params side by side; values are cut to equal shares of the terminal."""
-    shown = [[output.shown(cell) for cell in row] for row in cells]
-    share = max(8, (width - 4) // len(shown[0]) - 2)
-    sizes = [min(share, max(columns(row[i]) for row in shown)) for i in range(len(shown[0]))]
-    lines = []
-    for row in shown:
-        parts = [cut(cell, size) for cell, size in zip(row, sizes, strict=True)]
-        padded = [part + " " * (size - columns(part)) for part, size in zip(parts, sizes, strict=True)]
-        lines.append(cut(f"    {'  '.join(padded)}".rstrip(), width))
-    return lines
-
-
 def _ask(question: str) -> str | None:
     """Return an answer without its blanks, or None at the end of the input."""
     click.echo(question, nl=False, err=True)
     line = sys.stdin.readline()
+    if not line:
+        click.echo(err=True)
     return line.strip() if line else None
-
-
-def _width() -> int:
-    return shutil.get_terminal_size().columns if output.is_terminal(sys.stdout) else 100

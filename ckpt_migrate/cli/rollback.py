@@ -79,8 +79,8 @@ def command(
 
 def _print_older(older: Sequence[LogSummary]) -> None:
     for log in older:
-        output.echo(f"Still in force ({log.state.value}); to undo it, name it:")
-        output.echo(f"  ckpt-migrate rollback {shlex.quote(log.path)}")
+        output.tell(f"Still in force ({log.state.value}); to undo it, name it:")
+        output.tell(f"  ckpt-migrate rollback {shlex.quote(log.path)}")
 
 
 def _print(result: RollbackResult) -> None:
@@ -94,12 +94,12 @@ def _print(result: RollbackResult) -> None:
         counts += f"; the tags of {count(len(result.untagged), 'run')} are what they were"
     shown = shlex.quote(result.log)
     if result.is_dry_run:
-        output.echo(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
+        output.tell(f"Dry run: {counts}. Nothing was changed.\nDo it:\n  ckpt-migrate rollback {shown}")
     elif result.is_complete and not result.operations:
-        output.echo(f"Nothing to do: all that this log records is undone already.\n  {result.log}")
+        output.tell(f"Nothing to do: all that this log records is undone already.\n  {result.log}")
         output.hint("Other applies: ckpt-migrate log")
     elif result.is_complete:
-        output.echo(f"Everything is as it was before: {counts}.")
+        output.tell(f"Everything is as it was before: {counts}.")
     else:
-        output.echo(f"Not everything could be put back: {counts}.\nMend what is listed, then go on:")
-        output.echo(f"  ckpt-migrate rollback {shown}")
+        output.tell(f"Not everything could be put back: {counts}.\nMend what is listed, then go on:")
+        output.tell(f"  ckpt-migrate rollback {shown}")

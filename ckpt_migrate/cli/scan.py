@@ -127,7 +127,7 @@ def _print_evidence(checkpoint: Checkpoint, evidence: Evidence) -> None:
 
 def _short(value: Scalar) -> str:
     text = str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
+    return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 3]}..."
 
 
 def _below_root(checkpoint: Checkpoint) -> str:
@@ -150,11 +150,11 @@ def _print(result: ScanResult, meanings: Mapping[State, str]) -> None:
             )
         )
     if not rows:
-        output.echo(f"No checkpoint directories below {', '.join(output.shown(root) for root in result.roots)}.")
+        output.tell(f"No checkpoint directories below {', '.join(output.shown(root) for root in result.roots)}.")
         return
     print_rows(("STATE", "CHECKPOINT", "FILES", "SIZE", "NEWEST FILE", "EVIDENCE OR REASON"), rows)
     counts = Counter(checkpoint.state for checkpoint in result.checkpoints)
-    output.echo()
+    output.tell()
     for state, meaning in meanings.items():
         if counts[state]:
-            output.echo(f"{counts[state]:7,}  {state.value:10}  {meaning}")
+            output.tell(f"{counts[state]:7,}  {state.value:10}  {meaning}")

@@ -10,7 +10,7 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.references import FOLLOWS, reference_lines
-from ckpt_migrate.cli.rows import print_rows, print_wrapped
+from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import UsageError
 from ckpt_migrate.plan.fields import entry_record
 from ckpt_migrate.plan.records import Action, Status
@@ -147,11 +147,11 @@ def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
     if rows:
         print_rows(("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON"), rows)
         used = {symbol(entry) for entry in entries}
-        output.echo("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
+        output.tell("\n" + ", ".join(f"{mark} {meaning}" for mark, meaning in SYMBOLS.items() if mark in used))
     if len(chosen) < len(plan.entries):
-        output.echo(f"{len(chosen):,} of {len(plan.entries):,} entries are shown.")
-    output.echo(clock_words(plan.clock))
-    output.echo(summary_line(plan))
+        output.tell(f"{len(chosen):,} of {len(plan.entries):,} entries are shown.")
+    output.tell(clock_words(plan.clock))
+    output.tell(summary_line(plan))
     if plan.references is not None:
         _print_references(plan.references)
 
@@ -167,8 +167,8 @@ def _print_references(references: References) -> None:
             else:
                 output.echo_lines([f"  {line.line}: - {line.before}", f"  {line.line}: + {line.after}"])
         if len(file.lines) > MOST_LINES:
-            output.echo(f"  and {len(file.lines) - MOST_LINES:,} more lines, which the plan lists")
-    output.echo()
+            output.tell(f"  and {len(file.lines) - MOST_LINES:,} more lines, which the plan lists")
+    output.tell()
     output.echo_lines(reference_lines(references))
 
 
@@ -199,7 +199,7 @@ def _print_case(plan: Plan, entry: Entry, doubts: Iterable[Doubt]) -> None:
         lines += _run_lines(plan, candidate.run_id, candidate.confidence, candidate.evidence)
     settling = settling_words(plan, entry)
     lines += [f"  to settle: {settling}"] if settling else []
-    print_wrapped([*lines, ""])
+    output.echo_lines([*lines, ""])
 
 
 def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tuple[str, ...]) -> list[str]:

@@ -54,16 +54,16 @@ def command(
         if new:
             rows = [(finding.kind.value, finding.path, finding.what) for finding in new]
             print_rows(("FINDING", "CHECKPOINT", "WHAT"), rows)
-            output.echo()
+            output.tell()
         if not result.directories:
-            output.echo("There is no checkpoint directory of this recipe's name forms below the roots.")
-        output.echo(
+            output.tell("There is no checkpoint directory of this recipe's name forms below the roots.")
+        output.tell(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
         if old:
             are = "is about a directory" if old == 1 else "are about directories"
             counts = "does not count" if old == 1 else "do not count"
-            output.echo(f"{count(old, 'finding')} {are} in {known}, and {counts}.")
+            output.tell(f"{count(old, 'finding')} {are} in {known}, and {counts}.")
     for line in stale:
         output.say(f"Warning: {known}: {output.shown(line)} is in no finding; take the line out")
     if verified.left_links:

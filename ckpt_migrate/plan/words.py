@@ -23,6 +23,7 @@ SYMBOLS = {
 }
 
 
+_MOST_KEYS = 3
 _STAMP = re.compile(r"[0-9]{8}_[0-9]{6}")
 BY_HAND = "by hand"
 """What is said in the place of a status where a person has edited the entry."""
@@ -99,14 +100,29 @@ def settling_words(plan: Plan, entry: Entry) -> str:
         near = _nearest_start(plan, entry)
         told = f"; of the candidates, run {near} starts nearest to its stamp" if near else ""
         return f"no run fits: leave it as it is or, if you know its run, give it with `ckpt-migrate review`{told}"
+    if entry.status is Status.BUSY:
+        return "let the training end, or end a run in MLflow that says RUNNING and is dead; then plan again"
+    if entry.status is Status.UNREADABLE:
+        return "let this user read it, then plan again"
     if entry.status is not Status.AMBIGUOUS:
         return ""
     if len(entry.candidates) > 1:
-        return "choose one of the candidates with `ckpt-migrate review`, or leave it skipped"
+        choose = "choose one of the candidates with `ckpt-migrate review`, or leave it skipped"
+        return f"{choose}; {_telling_words(plan, entry)}"
     return (
         "a config, metrics or unchanged file times in the directory, or a run that names it, would be evidence of "
         "another kind; if you know that the run is its own, choose it with `ckpt-migrate review`"
     )
+
+
+def _telling_words(plan: Plan, entry: Entry) -> str:
+    """Return what would tell an entry's candidates apart."""
+    runs = [plan.runs[one.run_id] for one in entry.candidates if one.run_id in plan.runs]
+    keys = sorted({key for run in runs for key in run.params if len({one.params.get(key) for one in runs}) > 1})
+    if keys:
+        which = ", ".join(keys[:_MOST_KEYS])
+        return f"a config, a job script or notes that say its {which} would tell them apart"
+    return "a training log or notes that name its run would tell them apart; nothing in the directory does"
 
 
 def _nearest_start(plan: Plan, entry: Entry) -> str | None:

@@ -70,7 +70,7 @@ def test_scan_shows_what_was_found_in_which_file_by_which_reader(ckpt: Call, pro
         "    metric  val_loss = 0.25",
         "  config.json  (read by: config)",
         "    param   lr = 0.0002",
-        f"    param   note = {'x' * 99}…",
+        f"    param   note = {'x' * 97}...",
         "    param   top = nan",
     ]
     unread = "  best-epoch=03-val_loss=0.25.ckpt  (reader: torch)  NOT READ: neither a zip archive nor a pickle"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from project import uid
 
-from ckpt_migrate.cli.rows import columns, fitted
+from ckpt_migrate.cli.rows import fitted
+from ckpt_migrate.cli.terminal import columns
 
 HEADER = ("", "STATUS", "ACTION", "CHECKPOINT", "CONFIDENCE", "RUN OR REASON")
 ROWS = [

@@ -1,4 +1,4 @@
-"""In a real terminal: tables fit at every width, nothing is coloured, and no name moves the cursor."""
+"""In a real terminal: lines fit at every width, colours are for those who want them, and no name moves the cursor."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckpt_migrate import api
-from ckpt_migrate.cli.rows import columns
+from ckpt_migrate.cli.terminal import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from project import Project
 
@@ -25,50 +25,165 @@ TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux, which is the terminal of this test, is not installed")
 REPOSITORY = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
-SOCKET = f"ckpt-migrate-{os.getpid()}"
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+COMMAND = re.compile(r" *ckpt-migrate ")
 
 
-def tmux(*arguments: str) -> str:
-    done = subprocess.run(["tmux", "-L", SOCKET, *arguments], capture_output=True, text=True, check=True)
-    return done.stdout
+class Screen:
+    """A terminal with a shell in it, in which `ckpt-migrate` is this program."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.calls = 0
+        self.socket = f"ckpt-migrate-{os.getpid()}"
+        program = folder / "bin" / "ckpt-migrate"
+        program.parent.mkdir()
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ckpt_migrate "$@"\n', encoding="utf-8")
+        program.chmod(0o755)
+        values = {
+            "TERM": "xterm-256color", "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY),
+            "PS1": "# ", "LC_ALL": "C.UTF-8", **settings,
+        }  # fmt: skip
+        given = " ".join(f"{name}='{value}'" for name, value in values.items())
+        command = f"env -u NO_COLOR -u COLUMNS {given} bash --norc"
+        self.tmux("-f", "/dev/null", "new", "-d", "-s", "it", "-x", "200", "-y", "200", "-c", str(folder), command)
+
+    def tmux(self, *arguments: str) -> str:
+        """Tell tmux to do something; return what it prints."""
+        done = subprocess.run(["tmux", "-u", "-L", self.socket, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def read(self, *options: str) -> str:
+        """Return what stands on the screen."""
+        return self.tmux("capture-pane", "-t", "it", "-p", *options)
+
+    def wait_for(self, pattern: str) -> str:
+        """Return the screen, its colours as escapes, once this is on it."""
+        until = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until:
+            text = self.read("-e")
+            if re.search(pattern, ESCAPE.sub("", text)):
+                return text
+            time.sleep(0.05)
+        pytest.fail(f"{pattern!r} does not come:\n{text}")
+
+    def type(self, *keys: str) -> None:
+        """Press keys."""
+        self.tmux("send-keys", "-t", "it", *keys)
+
+    def call(self, *lines: str, width: int = 100) -> list[str]:
+        """Run commands; return the lines on the screen, its colours as escapes."""
+        self.tmux("resize-window", "-t", "it", "-x", str(width), "-y", "200")
+        self.calls += 1
+        (self.folder / "lines.sh").write_text("\n".join([*lines, f"echo '[ended {self.calls}]'"]), encoding="utf-8")
+        self.type("clear; . ./lines.sh", "Enter")
+        text = self.wait_for(rf"(?m)^\[ended {self.calls}\]")
+        return text.partition("\n[ended")[0].split("\n")
+
+    def whole_lines(self) -> list[str]:
+        """Return the lines as they were written, those that the terminal itself has broken in one again."""
+        return self.read("-J").partition("\n[ended")[0].split("\n")
 
 
 @pytest.fixture
-def screen(project: Project) -> Iterator[Callable[..., list[str]]]:
-    """Run commands in a terminal of some width; return what stands on it, its colours as escapes."""
-    command = f"env PYTHONPATH={REPOSITORY} TERM=xterm-256color bash --norc"
-    tmux("-f", "/dev/null", "new", "-d", "-s", "it", "-x", "200", "-y", "200", "-c", str(project.folder), command)
-
-    def call(*lines: str, width: int = 100) -> list[str]:
-        tmux("resize-window", "-t", "it", "-x", str(width), "-y", "200")
-        script = project.folder / "lines.sh"
-        program = f"{sys.executable} -m ckpt_migrate"
-        script.write_text("\n".join([f"{program} {line}" for line in lines] + ["echo '[ended]'"]), encoding="utf-8")
-        tmux("send-keys", "-t", "it", "clear; . ./lines.sh", "Enter")
-        until = time.monotonic() + PATIENCE_S
-        while time.monotonic() < until:
-            text = tmux("capture-pane", "-t", "it", "-p", "-e")
-            if "\n[ended]" in text:
-                return text.partition("\n[ended]")[0].split("\n")[1:]
-            time.sleep(0.05)
-        pytest.fail(f"no end in sight:\n{text}")
-
-    yield call
-    tmux("kill-server")
+def screen(project: Project) -> Iterator[Screen]:
+    made = Screen(project.folder)
+    yield made
+    made.tmux("kill-server")
 
 
-def test_tables_fit_at_every_width_and_nothing_is_coloured(screen: Callable[..., list[str]], project: Project) -> None:
+def test_lines_fit_at_every_width_and_names_are_no_commands(screen: Screen, project: Project) -> None:
+    """No line is broken by the terminal in the middle of a word but a command to be copied, or a very long name."""
     hostile = project.root / "evil\x1b[31m\x1b[2J\u202ename"
     hostile.mkdir()
     (hostile / "last.ckpt").write_bytes(b"x")
     api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml")
     own = project.training(4)
-    for width in (60, 90, 200):
-        lines = screen("show plan.yaml", "scan checkpoints", width=width)
-        assert all(columns(line) <= width for line in lines)
-        assert "\x1b" not in "".join(lines)
+    calls = ("show plan.yaml", "scan checkpoints", f"show plan.yaml {own.uid}", "apply plan.yaml --dry-run")
+    for width in (60, 80, 120, 200):
+        lines = [ESCAPE.sub("", line) for line in screen.call(*(f"ckpt-migrate {call}" for call in calls), width=width)]
         text = "\n".join(lines)
+        assert "\x1b" not in text
         assert re.search(rf"(?m)^\?  unmatched +skip +(phase2/)?{own.uid[:8]}", text), text
-        assert "no run starts near" in text
-        assert len([line for line in lines if own.uid[:8] in line]) == 2  # once in each table: no line wraps
+        assert "to settle: no run fits" in text
         assert "\\x1b[31m" in text
+        for line in screen.whole_lines():
+            assert columns(line) <= width or COMMAND.match(line) or max(map(columns, line.split())) > width - 20, line
+
+
+def test_colours_are_for_a_terminal_that_shows_them(screen: Screen, project: Project) -> None:
+    """None in a pipe, with NO_COLOR, or on a terminal that is dumb or says nothing of itself."""
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml")
+    show = "ckpt-migrate show plan.yaml"
+    lines = screen.call(show)
+    coloured = [line for line in lines if "\x1b[" in line]
+    assert any(line.startswith("\x1b[32m~  matched") for line in coloured), lines
+    assert any(line.startswith("\x1b[33m?  unmatched") for line in coloured), lines
+    without = screen.call(f"NO_COLOR=1 {show}", f"TERM=dumb {show}", f"env -u TERM {show}", f"{show} | cat", width=200)
+    assert len([line for line in without if line.startswith("?  unmatched")]) == 4
+    assert "\x1b" not in "".join(without)
+    assert project.root.is_dir()
+
+
+LOOP = """
+import sys, time
+from ckpt_migrate.cli.output import bars, say
+for number in bars().track(range(30), label="Reading"):
+    time.sleep(0.05)
+    if number == 20:
+        say("Warning: one is passed over")
+"""
+
+
+def test_a_warning_beside_a_moving_bar_leaves_both_whole(screen: Screen) -> None:
+    """And where nothing can move there is no bar at all."""
+    (screen.folder / "loop.py").write_text(LOOP, encoding="utf-8")
+    screen.type(f"clear; {sys.executable} loop.py; echo '[ended]'", "Enter")
+    screen.wait_for("Reading: +[0-9]+%")
+    screen.wait_for(r"(?m)^\[ended\]")
+    lines = [line for line in screen.read().split("\n") if line]
+    assert lines[:2] == ["Warning: one is passed over", "[ended]"]
+    screen.type(f"clear; TERM=dumb {sys.executable} loop.py; echo '[ended]'", "Enter")
+    screen.wait_for("Warning")
+    assert "Reading" not in screen.read()
+
+
+@pytest.mark.parametrize(
+    ("settings", "width"),
+    [({}, 100), ({"TERM": "dumb"}, 60), ({"TERM": "", "LC_ALL": "C"}, 60), ({"LC_ALL": "POSIX"}, 80)],
+)
+def test_a_review_goes_on_over_any_terminal(empty_project: Project, settings: dict[str, str], width: int) -> None:
+    """Choose, undo, leave, look, quit, go on later; a byte that is no letter there is no answer, and no failure."""
+    for number in range(3):
+        empty_project.add(number)
+    made = [empty_project.training(8), empty_project.training(8, "twin")]
+    for training in made:
+        empty_project.add_directory(training)
+        empty_project.add_run(training, params={"lr": "0.1" if training.twin else "0.2"})
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml")
+    before = (empty_project.folder / "plan.yaml").read_bytes()
+    screen = Screen(empty_project.folder, **settings)
+    try:
+        screen.tmux("resize-window", "-t", "it", "-x", str(width), "-y", "200")
+        screen.type('clear; ckpt-migrate review plan.yaml; echo "[ended $?]"', "Enter")
+        text = screen.wait_for(r"(?m)^1 of 2\s[\s\S]*\[1, 2, r, s, o, e, u, q, \?\] *$")
+        assert re.search(r"(?m)^    lr +- +0\.[12] +0\.[12]$", ESCAPE.sub("", text)), text
+        assert re.search(r"to settle: choose one of the candidates", text)
+        screen.type("-H", "ff", "0d")
+        screen.wait_for("this list")
+        screen.type("1", "Enter")
+        screen.wait_for(r"Saved: run [0-9a-f]{32}[\s\S]*\n2 of 2\s")
+        assert (empty_project.folder / "plan.yaml").read_bytes() != before
+        screen.type("s", "Enter")
+        screen.wait_for("That was the last one")
+        screen.type("u", "Enter")
+        screen.wait_for(r"That was the last one.*u\n2 of 2\s[\s\S]*\?\] *\n")
+        screen.type("u", "Enter")
+        screen.wait_for(r"taken back\.\n\n1 of 2\s[\s\S]*\?\] *\n")
+        assert (empty_project.folder / "plan.yaml").read_bytes() == before
+        screen.type("q", "Enter")
+        screen.wait_for(r"(?m)^\[ended 3\]")
+        for line in screen.read("-J").split("\n"):
+            assert columns(line) <= width or "/" in line or len(line.split()[-1]) >= 32, line
+    finally:
+        screen.tmux("kill-server")

@@ -100,7 +100,7 @@ def test_undo_takes_the_last_answers_back_byte_for_byte(ckpt: Call, answers: Cal
         before = file.read()
     answers("1", "u", "u", "2", "u", "q")
     ended = ckpt("review", PLAN)
-    assert "Nothing was chosen yet." in ended.out
+    assert "Nothing was answered yet." in ended.out
     assert ended.out.count("The last choice is taken back.") == 2
     with open(PLAN, "rb") as file:
         assert file.read() == before

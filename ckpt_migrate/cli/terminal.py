@@ -1,0 +1,124 @@
+"""Terminals: which streams are one, how wide it is, whether it moves its cursor and shows colours."""
+
+from __future__ import annotations
+
+import os
+import re
+import textwrap
+import unicodedata
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+NARROWEST = 30
+"""Columns of the narrowest terminal that text is made for."""
+USUAL = 80
+"""Columns of a terminal that does not say how wide it is."""
+ELLIPSIS = "..."  # ASCII: a terminal on the far side of an ssh may know nothing else
+
+_MARKS = {"~": "green", "*": "cyan", "+": "green", "?": "yellow", "!": "red", "-": "blue"}
+_MARKED = re.compile(r"([?!*~+-])(  ?[a-z]+)?(?= )")
+_EVIDENCE = re.compile(r"( +)(for|against)(?= [0-9.]+ bits)")
+_CHANGED = re.compile(r"( +[0-9]+: )([-+] .*)")
+_LOUD = re.compile(r"( *)(Error|Warning|Doubt|DOUBT)(?=:)")
+_COMMAND = re.compile(r" *ckpt-migrate ")
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal; one that was closed before the start is None."""
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def can_move(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal on which a line can be drawn anew."""
+    return is_terminal(stream) and os.environ.get("TERM", "dumb") != "dumb"
+
+
+def has_colours(stream: TextIO | None) -> bool:
+    """Say whether a stream is a terminal that shows colours, and nobody asked for none (no-color.org)."""
+    return can_move(stream) and not os.environ.get("NO_COLOR")
+
+
+def width_of(stream: TextIO | None) -> int:
+    """Return the columns of a terminal."""
+    given = os.environ.get("COLUMNS", "")
+    found = int(given) if given.isdecimal() else 0
+    if not found and stream is not None:
+        try:
+            found = os.get_terminal_size(stream.fileno()).columns
+        except (OSError, ValueError):  # no terminal after all, or a stream without a descriptor
+            found = 0
+    return max(found or USUAL, NARROWEST)
+
+
+def painted(line: str, stream: TextIO | None) -> str:
+    """Return a line with what is to be seen first in colours; as it is where the stream shows none.
+
+    A colour never says what no word or mark says.
+
+    Args:
+        line: One line without control characters.
+        stream: Where it is to be printed.
+    """
+    if not has_colours(stream):
+        return line
+    if (found := _MARKED.match(line)) is not None:
+        return click.style(found[0], fg=_MARKS[found[1]]) + line[found.end() :]
+    if (found := _EVIDENCE.match(line)) is not None:
+        colour = "green" if found[2] == "for" else "red"
+        return found[1] + click.style(found[2], fg=colour) + line[found.end() :]
+    if (found := _CHANGED.match(line)) is not None:
+        return found[1] + click.style(found[2], fg="red" if found[2][0] == "-" else "green")
+    if (found := _LOUD.match(line)) is not None:
+        colour = "red" if found[2] == "Error" else "yellow"
+        return found[1] + click.style(found[2], fg=colour, bold=True) + line[found.end() :]
+    return line
+
+
+def folded(line: str, stream: TextIO | None) -> list[str]:
+    """Return a line as it is to be printed: on a terminal broken between words, but a command left whole."""
+    if not is_terminal(stream) or _COMMAND.match(line):
+        return [line]
+    return wrapped(line, width_of(stream))
+
+
+def wrapped(text: str, columns_wide: int) -> list[str]:
+    """Return a text in lines of at most this many letters; a longer word is left whole, to be copied.
+
+    >>> wrapped("    for 3.9 bits, params: 14 of 14 agree", 30)
+    ['    for 3.9 bits, params: 14', '      of 14 agree']
+    """
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    lines = textwrap.wrap(
+        text,
+        max(columns_wide, NARROWEST),
+        subsequent_indent=indent,
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+    return lines or [""]
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal a text takes: wide letters take two, combining marks none.
+
+    >>> columns("実験"), columns("e\\u0301")
+    (4, 1)
+    """
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(char) in {"W", "F"} for char in text)
+    return len(text) + wide - sum(unicodedata.combining(char) != 0 for char in text)
+
+
+def cut(text: str, columns_wide: int) -> str:
+    """Return as much of a text as fits, an ellipsis in the place of the rest."""
+    if columns(text) <= columns_wide:
+        return text
+    room = columns_wide - len(ELLIPSIS)
+    while columns(text) > room:
+        text = text[: min(len(text) - 1, room)]
+    return text + ELLIPSIS
