@@ -40,7 +40,7 @@ def test_of_long_values_the_part_that_differs_is_shown() -> None:
     assert side_lines([wide], 100)[1].split()[2:] == ["...ect/alpha", "...ect/beta"]
 
 
-@pytest.mark.parametrize("width", [30, 40, 60, 80, 120, 200])
+@pytest.mark.parametrize("width", [40, 60, 80, 120, 200])
 @pytest.mark.parametrize("runs", [1, 2, 5, 10])
 def test_no_line_is_wider_than_the_terminal(width: int, runs: int) -> None:
     """Where columns would be too narrow, sides stand below one another."""
