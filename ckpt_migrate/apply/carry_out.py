@@ -28,6 +28,7 @@ from ckpt_migrate.executor.operations import Change, Phase, WriteFile
 from ckpt_migrate.executor.reconcile import Goal, reconcile
 from ckpt_migrate.executor.reconcile_edits import EditFinding, reconcile_edits
 from ckpt_migrate.executor.session import LOG_REMEDY, begin_record, hold_roots, run_groups, state_folders
+from ckpt_migrate.executor.spelling import spelling_among
 from ckpt_migrate.journal.log_file import LOG_FORMAT, SUFFIX, Journal
 from ckpt_migrate.journal.logs import commands, guard, log_sizes
 from ckpt_migrate.plan.records import Action
@@ -287,7 +288,8 @@ class _Apply:
         subject = manifest.Subject(task.shown_target, task.name, task.run, self.recipe)
         writes: list[WriteFile] = []
         for position, template in enumerate(self.recipe.manifests):
-            before, found_content = read_manifest(os.path.join(task.source, template.name))
+            path = os.path.join(task.source, template.name)
+            before, found_content = read_manifest(path)
             content = self.references.manifest(task.item, template.name, found_content)
             if (
                 content is not None
@@ -298,8 +300,9 @@ class _Apply:
             data = manifest.compose(template, manifest.render(template, subject, files), content)
             staged = f"{self.tag}-{number}-{task.item}-{position}"
             after = _new_state(data, before, found)
-            kept = kept_path(os.path.join(task.source, template.name), self.state, f"{task.item}-{position}")
-            writes.append(WriteFile(task.item, task.target, template.name, staged, before, after, kept))
+            kept = kept_path(path, self.state, f"{task.item}-{position}")
+            name = template.name if before is None else spelling_among((file.path for file in files), template.name)
+            writes.append(WriteFile(task.item, task.target, name, staged, before, after, kept))
         return tuple(writes)
 
     def _create_log(self) -> Journal:
@@ -317,6 +320,7 @@ class _Apply:
             "migration": self.plan.migration,
             "plan_path": os.path.abspath(self.plan.path) if self.plan.path else "",
             "recipe": self.recipe.digest,
+            "manifests": [template.name for template in self.recipe.manifests],
             "created_s": int(time.time()),
             "roots": [os.path.relpath(other, root) for other in self.roots],
             "counts": self._counts(),

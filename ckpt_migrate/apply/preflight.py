@@ -15,6 +15,7 @@ from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, sight
 from ckpt_migrate.executor.rights import may_give_away, may_set_times
+from ckpt_migrate.executor.spelling import Spelling
 from ckpt_migrate.executor.status import look
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S, STATE_DIRECTORY
@@ -68,6 +69,7 @@ class Preflight:
         self._leaving = set(vacated)
         self._folders: dict[str, _Folder] = {}
         self._gone: list[Task] = []
+        self._by_inode: dict[tuple[int, int], Task] = {}
         self._user: int = getattr(os, "geteuid", lambda: 0)()
         self._groups = {getattr(os, "getegid", lambda: 0)(), *getattr(os, "getgroups", list)()}
         self._now_s = time.time()
@@ -114,9 +116,16 @@ class Preflight:
         if not found.device == folder.device == root.device:
             yield "lies on another file system than its root; make the folder that is mounted there a root of its own"
             return
+        twin = self._by_inode.setdefault((found.device, found.inode), task)
+        if twin is not task:
+            yield f"is the same directory as {twin.label}, by another path"
+            return
         yield from self._permission_problems(task, folder, found)
         if task.source != task.target and task.target not in self._leaving and os.path.lexists(task.target):
-            yield f"its new name is taken: something is at {task.target}"
+            other = look(task.target)
+            is_itself = (other.device, other.inode) == (found.device, found.inode)
+            what = "it differs from the old one in case alone, and this file system ignores case"
+            yield f"its new name is taken: {what if is_itself else f'something is at {task.target}'}"
         yield from self._content_problems(task, found)
         yield from self._manifest_problems(task)
 
@@ -189,12 +198,13 @@ def read_manifest(path: str) -> tuple[FileState | None, bytes | None]:
 def _clashes(tasks: Sequence[Task]) -> Iterator[str]:
     by_source: dict[str, Task] = {}
     by_target: dict[str, Task] = {}
+    spelling = Spelling(task.source for task in tasks)
     for task in tasks:
         twin = by_source.setdefault(task.source, task)
         if twin is not task:
             yield f"{task.label}: stands twice in the plan (also as {twin.label})"
             continue
-        rival = by_target.setdefault(task.target, task)
+        rival = by_target.setdefault(spelling.key(task.target), task)
         if rival is not task:
             yield f"{task.label}: gets the same new name as {rival.label}: {task.target}"
     for parent in sorted({os.path.dirname(task.source) for task in by_source.values()}):
@@ -241,7 +251,8 @@ def _space_problems(tasks: Sequence[Task], recipe: Recipe) -> Iterator[str]:
         files = count * len(recipe.manifests)
         needed_bytes = count * _LOG_BYTES_PER_TASK + files * _BYTES_PER_MANIFEST + _SPARE_BYTES
         free_bytes = free.f_bavail * free.f_frsize
-        if free_bytes < needed_bytes:
+        # Some file systems in user space do not say how large they are.
+        if free.f_blocks and free_bytes < needed_bytes:
             yield (
                 f"{root}: too little free space for the log and the manifests:"
                 f" {free_bytes / 1e6:.1f} MB free, {needed_bytes / 1e6:.1f} MB needed"

@@ -104,7 +104,9 @@ def sight(path: str, status: Status, *, ignored: Collection[str]) -> Sight:
     if error is not None:
         raise error
     rows = [row for row in rows if not row[0].startswith(TEMPORARY_PREFIX)]
-    kept = [row for row in rows if row[0] not in ignored]
+    # However they are spelled: their file system may ignore case.
+    names = {name.lower() for name in ignored}
+    kept = [row for row in rows if row[0].lower() not in names]
     oldest = min([(row[3], row[0], row[2]) for row in kept if row[1] == "file"], default=None)
     witness = None if oldest is None else (oldest[1], oldest[2], oldest[0])
     identity = Identity(status.inode, status.born_ns, _digest(kept), witness)

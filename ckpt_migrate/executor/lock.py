@@ -94,7 +94,12 @@ def hold(
     waiting = _Waiting(time.monotonic(), timeout_s, on_wait)
     held = Held()
     with ExitStack() as stack:
+        seen: set[tuple[int, int]] = set()
         for root in sorted(set(roots)):
+            found = os.stat(os.path.join(root, STATE_DIRECTORY))
+            if (found.st_dev, found.st_ino) in seen:
+                continue  # the same by another path: its own lock would be in the way
+            seen.add((found.st_dev, found.st_ino))
             stack.enter_context(_hold_one(root, waiting, held))
         yield held
 

@@ -125,7 +125,7 @@ def _locate(logged: LoggedItem) -> str | None:
 def _locate_copy(logged: LoggedItem, taken: set[str]) -> str | None:
     device = _device(logged)
     for path in reversed(logged.places):
-        if path not in taken and is_copy(path, logged.identity, device, ignored=tuple(logged.files)):
+        if path not in taken and is_copy(path, logged.identity, device, ignored=(*logged.manifests, *logged.files)):
             return path
     return None
 

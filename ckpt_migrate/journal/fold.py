@@ -75,6 +75,7 @@ class _Fold:
         self.current: int | None = None
         self.phase: Phase | None = None
         self.end: Mapping[str, Any] | None = None
+        self.manifests: tuple[str, ...] = ()
 
     def take(self, record: dict[str, Any]) -> None:
         kind = record["kind"]
@@ -129,6 +130,7 @@ class _Fold:
         history.plan_digest = record["plan"]
         history.plan_path = record["plan_path"]
         history.migration = record.get("migration", "")
+        self.manifests = tuple(record.get("manifests", ()))
         history.started = datetime.fromtimestamp(record["created_s"], timezone.utc)
         history.roots = tuple(self._absolute(root) for root in record["roots"])
         history.counts = record["counts"]
@@ -176,7 +178,8 @@ class _Fold:
         if logged is None:
             if phase is not Phase.APPLY:
                 return  # the record of its apply was lost, so nothing says what it was
-            logged = LoggedItem(item, source, target, [], Identity.from_json(record["identity"]), {})
+            identity = Identity.from_json(record["identity"])
+            logged = LoggedItem(item, source, target, [], identity, {}, manifests=self.manifests)
             self.history.items[item] = logged
         via = None if record["via"] is None else self._absolute(record["via"])
         for place in (source, via, target):

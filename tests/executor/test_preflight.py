@@ -234,8 +234,8 @@ def test_manifest_names_that_hold_something_else(tree: Tree, recipe: Recipe) -> 
 
 
 def test_a_full_disk(small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = namedtuple("free", "f_bavail f_frsize f_files f_favail")  # noqa: PYI024 - stands for the system's own
-    monkeypatch.setattr(os, "statvfs", lambda _: free(1, 4096, 1000, 3))
+    free = namedtuple("free", "f_blocks f_bavail f_frsize f_files f_favail")  # noqa: PYI024 - stands for the system's own
+    monkeypatch.setattr(os, "statvfs", lambda _: free(9, 1, 4096, 1000, 3))
     problems = _refusal(small, recipe)
     assert [problem.partition(": ")[2].partition(":")[0] for problem in problems] == [
         "too little free space for the log and the manifests",

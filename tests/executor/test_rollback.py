@@ -130,6 +130,25 @@ def test_a_faithful_copy_is_as_good(small: Tree, applied: str) -> None:
     assert roll_back(applied).is_complete
 
 
+def test_a_faithful_copy_of_a_repair_is_as_good(tree: Tree, recipe: Recipe, tmp_path: Path) -> None:
+    """Of its two manifests one was right and was not written; the copy is known all the same."""
+    tree.repair(5)
+    first = apply_plan(tree.plan(), recipe).log
+    assert first is not None
+    stale = tree.root / f"{run_id(5)}_{stamp(5)}" / "MLFLOW_RUN_ID.txt"
+    stale.write_bytes(b"MLflow Run ID: stale\n")
+    tree.settle()
+    tree.refresh()
+    before = stale.read_bytes()
+    log = apply_plan(tree.plan(), recipe).log
+    assert log is not None
+    shutil.copytree(tree.root, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(tree.root)
+    (tmp_path / "copy").rename(tree.root)
+    assert roll_back(log).is_complete
+    assert stale.read_bytes() == before
+
+
 def test_of_two_twins_the_right_one_goes_back(tree: Tree, recipe: Recipe) -> None:
     """Copies of a checkpoint look alike; when one was deleted, the other is not taken for it."""
     one = tree.add(1, new=f"{uid(2)}_{stamp(2)}")
