@@ -168,6 +168,22 @@ def sync_directory(path: str) -> None:
         os.close(handle)
 
 
+def ask_for_room(folder: str, size_bytes: int) -> None:
+    """Take room in a folder's file system and give it back at once, by a file that has no name (Linux).
+
+    Raises:
+        OSError: It was refused: a quota, a full disk; or the file system cannot be asked.
+    """
+    flag: int = getattr(os, "O_TMPFILE", 0)
+    if not flag or not hasattr(os, "posix_fallocate"):
+        return
+    handle = os.open(folder, os.O_WRONLY | flag, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, size_bytes)
+    finally:
+        os.close(handle)
+
+
 def open_log(path: str, *, is_new: bool) -> int:
     """Open a log for appending; a new one must not be there yet."""
     flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)

@@ -110,7 +110,7 @@ def apply_plan(
     history = run.find_history() if is_dry_run or run.lacks_state() else None
     logs = log_sizes(run.folders)
     if is_dry_run or run.lacks_state():
-        run.check(history)  # before the first thing is made, be it a log folder
+        run.check(history, is_dry_run=is_dry_run)  # before the first thing is made, be it a log folder
     if is_dry_run:
         operations = tuple(operation.step() for group in run.groups(history) for operation in group.operations())
         return run.result(None, operations, was_continued=history is not None, is_dry_run=True)
@@ -151,7 +151,7 @@ class _Apply:
     def find_history(self) -> History | None:
         return guard(self.folders, plan_digest=self.digest)
 
-    def check(self, history: History | None) -> None:
+    def check(self, history: History | None, *, is_dry_run: bool = False) -> None:
         """Raise DriftError when anything speaks against going on."""
         problems: list[str] = []
         pending = _pending(history)
@@ -162,7 +162,7 @@ class _Apply:
         vacated = [place for item in pending for place in item.places]
         fresh = self._fresh(history)
         preflight = Preflight(self.recipe, vacated=vacated)
-        preflight.check(fresh, self.roots, progress=self.progress)
+        preflight.check(fresh, self.roots, is_dry_run=is_dry_run, progress=self.progress)
         problems += preflight.problems
         known = () if history is None else history.edits
         problems += self.references.check(known, () if history is None else history.items)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import manifest
 from ckpt_migrate.apply.gone import describe_gone
+from ckpt_migrate.apply.room import is_read_only, room_problems
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, sight
@@ -27,11 +29,6 @@ if TYPE_CHECKING:
     from ckpt_migrate.executor.status import Status
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
-
-_LOG_BYTES_PER_TASK = 4096
-_BYTES_PER_MANIFEST = 8192
-_SPARE_BYTES = 1 << 20
-_SPARE_INODES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,9 @@ class Preflight:
         self._now_s = time.time()
         self._may_set_times = lru_cache(maxsize=None)(may_set_times)
 
-    def check(self, tasks: Sequence[Task], roots: Collection[str], *, progress: Progress = SILENT) -> None:
+    def check(
+        self, tasks: Sequence[Task], roots: Collection[str], *, is_dry_run: bool = False, progress: Progress = SILENT
+    ) -> None:
         """Check the roots, which get a log or a pointer to it, then the tasks."""
         for root in sorted(roots):
             self.problems += (f"{root}: {problem}" for problem in _root_problems(root))
@@ -93,7 +92,7 @@ class Preflight:
                 self.inspected.pop(task.item, None)
             self.problems += (f"{task.label}: {problem}" for problem in found)
         self.problems += describe_gone(self._gone, roots)
-        self.problems += _space_problems(tasks, self._recipe)
+        self.problems += room_problems(Counter(task.root for task in tasks), self._recipe, is_dry_run=is_dry_run)
 
     def _task_problems(self, task: Task) -> Iterator[str]:
         parent = os.path.dirname(task.source)
@@ -223,6 +222,8 @@ def _root_problems(root: str) -> Iterator[str]:
     except FileNotFoundError:
         if not os.path.isdir(root):
             yield "the root is not there any more; it was moved, deleted or not mounted"
+        elif is_read_only(root):
+            yield "its file system is mounted read-only"
         elif not os.access(root, os.W_OK | os.X_OK):
             yield f"no permission to make {STATE_DIRECTORY} in it, where the log goes"
         return
@@ -231,32 +232,9 @@ def _root_problems(root: str) -> Iterator[str]:
         return
     if not stat.S_ISDIR(found.st_mode):
         yield f"{STATE_DIRECTORY} in it is no directory, so no log can be written"
+    elif is_read_only(state):
+        yield "its file system is mounted read-only"
     elif not os.access(state, os.R_OK | os.W_OK | os.X_OK):
         yield f"no permission to write a log in {state}"
     elif found.st_dev != os.stat(root).st_dev:
         yield f"{state} lies on another file system than the root"
-
-
-def _space_problems(tasks: Sequence[Task], recipe: Recipe) -> Iterator[str]:
-    if not hasattr(os, "statvfs"):
-        return
-    by_root: dict[str, int] = {}
-    for task in tasks:
-        by_root[task.root] = by_root.get(task.root, 0) + 1
-    for root, count in sorted(by_root.items()):
-        try:
-            free = os.statvfs(root)
-        except OSError:
-            continue  # said already by the checks of the root
-        files = count * len(recipe.manifests)
-        needed_bytes = count * _LOG_BYTES_PER_TASK + files * _BYTES_PER_MANIFEST + _SPARE_BYTES
-        free_bytes = free.f_bavail * free.f_frsize
-        # Some file systems in user space do not say how large they are.
-        if free.f_blocks and free_bytes < needed_bytes:
-            yield (
-                f"{root}: too little free space for the log and the manifests:"
-                f" {free_bytes / 1e6:.1f} MB free, {needed_bytes / 1e6:.1f} MB needed"
-            )
-        needed_inodes = files + _SPARE_INODES
-        if free.f_files and free.f_favail < needed_inodes:
-            yield f"{root}: too few free inodes for the manifests: {free.f_favail} free, {needed_inodes} needed"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
+import subprocess
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +17,7 @@ from trees.fuse import mounted
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import DriftError, ExecutionError, LockedError
-from ckpt_migrate.executor import lock
+from ckpt_migrate.executor import batches, lock
 from ckpt_migrate.executor.spelling import ignores_case
 from ckpt_migrate.journal.logs import latest_log
 from ckpt_migrate.rollback import roll_back
@@ -28,11 +31,17 @@ if TYPE_CHECKING:
     from ckpt_migrate.recipe import Recipe
 
 
+@pytest.fixture(scope="module")
+def lacking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Mount a file system that ignores case, and has no refusing rename, exchange or links."""
+    with mounted(tmp_path_factory.mktemp("fuse"), is_blind=True) as folder:
+        yield folder
+
+
 @pytest.fixture
-def blind(tmp_path: Path) -> Iterator[Tree]:
-    """Return an empty tree on a file system that ignores case, and has no refusing rename, exchange or links."""
-    with mounted(tmp_path, is_blind=True) as folder:
-        yield make_tree(folder / "project")
+def blind(lacking: Path, request: pytest.FixtureRequest) -> Tree:
+    """Return an empty tree on it."""
+    return make_tree(lacking / request.node.name)
 
 
 def test_apply_and_rollback_are_exact_without_any_of_it(blind: Tree, recipe: Recipe) -> None:
@@ -136,3 +145,84 @@ def test_the_lock_holds(blind: Tree) -> None:
         lock.hold([str(blind.root)]),
     ):
         pass
+
+
+BTRFS_BYTES = 130 << 20
+
+
+@pytest.fixture
+def limited(tmp_path: Path) -> Iterator[Tree]:
+    """Return an empty tree on a Btrfs subvolume that may hold 4 MiB, on a disk with a lot of free space."""
+    image, disk = tmp_path / "image", tmp_path / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(BTRFS_BYTES)
+    volume = disk / "volume"
+    calls = (
+        ["mkfs.btrfs", "-q", str(image)],
+        ["mount", "-o", "loop", str(image), str(disk)],
+        ["btrfs", "quota", "enable", str(disk)],
+        ["btrfs", "subvolume", "create", str(volume)],
+        ["btrfs", "qgroup", "limit", "4M", str(volume)],
+    )
+    try:
+        for call in calls:
+            if shutil.which(call[0]) is None or subprocess.run(call, capture_output=True, check=False).returncode:
+                pytest.skip(f"no Btrfs with quotas can be made and mounted here: {call[0]}")
+        yield make_tree(volume / "project")
+    finally:
+        if os.path.ismount(disk):
+            subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_quota_is_found_before_the_first_change(limited: Tree, recipe: Recipe) -> None:
+    """The disk has room, this user has none: no name, no byte, no time stamp is another one afterwards."""
+    tree = limited
+    tree.add(0, files={"model.pt": b"w" * (3 << 20)})
+    tree.add(1)
+    tree.settle()
+    tree.refresh()
+    os.sync()
+    before = tree.snapshot()
+    with pytest.raises(DriftError) as caught:
+        apply_plan(tree.plan(), recipe)
+    assert [problem.partition(" ")[2] for problem in caught.value.problems] == [
+        f"no room for the log and the manifests, 1.1 MB: {os.strerror(errno.EDQUOT)}"
+    ]
+    assert tree.snapshot() == before
+    assert not (tree.root / ".ckpt-migrate").exists()
+
+
+def test_a_quota_that_is_reached_in_the_middle_loses_nothing(
+    limited: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody else fills it up meanwhile: a clear error; both endings are exact once there is room again."""
+    tree = limited
+    monkeypatch.setattr(batches, "GROUP_SIZE", 1)
+    for number in range(4):
+        tree.add(number)
+    tree.settle()
+    tree.refresh()
+    before = tree.snapshot()
+    real = storage.sync_file
+    ballast = tree.folder.parent / "ballast"
+
+    def fill(path: str) -> None:
+        real(path)
+        with contextlib.suppress(OSError), ballast.open("ab", buffering=0) as file:
+            while True:
+                file.write(os.urandom(1 << 16))
+                os.fsync(file.fileno())
+
+    for ending in ("continue", "rollback"):
+        with monkeypatch.context() as patch:
+            patch.setattr(storage, "sync_file", fill)
+            with pytest.raises(ExecutionError, match=os.strerror(errno.EDQUOT)) as caught:
+                apply_plan(tree.plan(), recipe)
+        assert "ckpt-migrate rollback" in str(caught.value)
+        ballast.unlink()
+        os.sync()
+        if ending == "continue":
+            assert apply_plan(tree.plan(), recipe).was_continued
+        assert roll_back(latest_log(str(tree.folder))).is_complete
+        assert tree.snapshot() == before

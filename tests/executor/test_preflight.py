@@ -234,13 +234,24 @@ def test_manifest_names_that_hold_something_else(tree: Tree, recipe: Recipe) -> 
 
 
 def test_a_full_disk(small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    free = namedtuple("free", "f_blocks f_bavail f_frsize f_files f_favail")  # noqa: PYI024 - stands for the system's own
-    monkeypatch.setattr(os, "statvfs", lambda _: free(9, 1, 4096, 1000, 3))
+    free = namedtuple("free", "f_blocks f_bavail f_frsize f_files f_favail f_flag")  # noqa: PYI024 - stands for the system's own
+    monkeypatch.setattr(os, "statvfs", lambda _: free(9, 1, 4096, 1000, 3, 0))
     problems = _refusal(small, recipe)
     assert [problem.partition(": ")[2].partition(":")[0] for problem in problems] == [
         "too little free space for the log and the manifests",
         "too few free inodes for the manifests",
     ]
+
+
+def test_a_disk_that_is_mounted_read_only(tree: Tree, recipe: Recipe, mounted: Path) -> None:
+    """The superuser, too, is told before the first change, and told why."""
+    tree.roots.append(mounted)
+    tree.add(0, root=mounted)
+    tree.settle()
+    tree.refresh()
+    subprocess.run(["mount", "-o", "remount,ro", str(mounted)], check=True)
+    problems = _refusal(tree, recipe)
+    assert f"{mounted}: its file system is mounted read-only" in problems
 
 
 def test_a_state_directory_that_is_none(small: Tree, recipe: Recipe) -> None:
