@@ -19,8 +19,9 @@ from ckpt_migrate.matching.families.keys import align_keys, unwrap_configs
 from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.families.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
 from ckpt_migrate.matching.families.params import Differences
-from ckpt_migrate.matching.families.references import Reference, find_references
+from ckpt_migrate.matching.families.references import Reference, choosing_runs, find_references
 from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
+from ckpt_migrate.matching.families.shifts import shift_of, shifted_note
 from ckpt_migrate.matching.families.stamps import (
     FURTHER_CHECKPOINT,
     NAME_STAMP_SHARES,
@@ -33,8 +34,8 @@ from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
 from ckpt_migrate.matching.model.pair import World
 from ckpt_migrate.matching.model.sharing import CERTAIN
-from ckpt_migrate.matching.model.sight import ignored_keys, see
-from ckpt_migrate.matching.model.strata import count_made, draw_strata
+from ckpt_migrate.matching.model.sight import FileTimes, ignored_keys, see
+from ckpt_migrate.matching.model.strata import count_made, draw_strata, find_parents
 from ckpt_migrate.matching.model.twins import (
     NEAR_WINDOW_S,
     PRIOR_NEIGHBOURS,
@@ -98,15 +99,22 @@ def link(
     answered = {c.path: answers[c.path] for c in eligible if answers is not None and c.path in answers}
     linked = [c for c in eligible if c.uid in runs and c.path not in answered]
     open_ones = [c for c in eligible if c.uid not in runs and c.path not in answered and c.name is not None]
-    references = find_references(open_ones, evidence, store, runs.keys(), recipe)
+    details = store.details(runs.keys())
+    parents = find_parents(details)
+    references = find_references(open_ones, evidence, store, runs.keys(), recipe, parents=parents)
     references |= {path: (Reference(run_id, "a person", run_id),) for path, run_id in answered.items()}
     newest = newest_own_files(eligible, recipe)
+    ends = sorted(run.end_utc_ms / 1000 for run in runs.values() if run.end_utc_ms is not None)
+    shift_s = shift_of(newest, ends)
+    newest = {path: time_s - shift_s for path, time_s in newest.items()}
     starts = sorted(run.start_utc_ms / 1000 for run in runs.values() if run.start_utc_ms is not None)
     whole, clocks, warnings = fit_clocks(find_stamps(eligible, references, newest, runs), starts, timezone)
-    details = store.details(runs.keys())
-    seen = see(open_ones, evidence, references, clocks=clocks, newest_s=newest, run_ids=runs.keys(), recipe=recipe)
+    times = FileTimes(newest, shift_s)
+    seen = see(open_ones, evidence, references, clocks=clocks, times=times, run_ids=runs.keys(), recipe=recipe)
     window = launch_window(clocks.values())
-    seen, world = _world(seen, runs, details, recipe, starts_s=starts, window_s=window)
+    choosing = choosing_runs(references.values())
+    strata = draw_strata(runs.values(), details, recipe.experiments, window, choosing)
+    seen, world = _world(seen, runs, details, recipe, starts_s=starts, ends_s=ends, strata=strata)
     owned = Counter([*(c.uid for c in linked), *answered.values()])
     cases, world = _first_cases(open_ones, seen, runs, world, progress)
     cases, world = _count_kinds(cases, world, owned)
@@ -128,7 +136,7 @@ def link(
     verdicts += [Verdict(c, Status.UNREADABLE, reason=c.reason) for c in unreadable]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
-    warnings += (*drift_note(world.drifting), *copied_note(eligible, newest))
+    warnings += (*drift_note(world.drifting), *copied_note(eligible, newest), *shifted_note(shift_s))
     return Matching(whole.summary, tuple(verdicts), expected, warnings)
 
 
@@ -139,7 +147,8 @@ def _world(
     recipe: Recipe,
     *,
     starts_s: Sequence[float],
-    window_s: float,
+    ends_s: Sequence[float],
+    strata: Strata,
 ) -> tuple[dict[str, Seen], World]:
     """Return what is known of the checkpoints, under keys that both sides share, and what all pairs share."""
     ignored = ignored_keys(recipe)
@@ -149,12 +158,12 @@ def _world(
     params = align_keys(params, keys)
     world = World(
         starts_s=starts_s or [0.0],
-        ends_s=sorted(run.end_utc_ms / 1000 for run in runs.values() if run.end_utc_ms is not None),
+        ends_s=ends_s,
         run_total=max(len(runs), 1),
         index=ParamIndex(params, keys),
         params=params,
         twins=(),
-        strata=draw_strata(runs.values(), details, recipe.experiments, window_s),
+        strata=strata,
         priors={},
         ends=NO_ENDS,
         rates=_rates(runs.values(), starts_s),

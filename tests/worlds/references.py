@@ -6,6 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from random import Random
+
     from .trainings import Training
 
 KINDS = ("run name", "tag", "param", "artifact", "pointer", "config")
@@ -51,3 +53,9 @@ def claim(training: Training, other: Training) -> Training:
     """Return the training with a tag that claims another's directory for its own."""
     tags = dict(training.tags) | {"checkpoint_dir": f"checkpoints/phase2/{other.directory_name()}"}
     return replace(training, tags=tags, is_contested=True)
+
+
+def refer_some(rng: Random, trainings: list[Training], share: float) -> list[Training]:
+    """Return the trainings, a share of them named by their runs."""
+    kinds = rng.sample(KINDS[:4], 2)
+    return [refer(each, rng.choice(kinds)) if rng.random() < share else each for each in trainings]

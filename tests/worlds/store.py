@@ -86,6 +86,7 @@ class MemoryStore:
 def record(training: Training, habits: Habits, *, experiment_id: str, experiment: str) -> RecordedRun:
     """Return what the store has of a training, whether or not it is in the store any more."""
     histories = _histories(training, habits)
+    start_s, end_s = training.recorded_s or (training.start_s, training.end_s)
     run = Run(
         run_id=training.run_id,
         name=training.run_name,
@@ -93,8 +94,8 @@ def record(training: Training, habits: Habits, *, experiment_id: str, experiment
         experiment=experiment,
         status=training.outcome.value,
         is_deleted=training.record is Record.DELETED,
-        start_utc_ms=int(training.start_s * 1000),
-        end_utc_ms=None if training.outcome is Outcome.RUNNING else int(training.end_s * 1000),
+        start_utc_ms=int(start_s * 1000),
+        end_utc_ms=None if training.outcome is Outcome.RUNNING else int(end_s * 1000),
         artifact_uri=f"{URI}/{experiment_id}/{training.run_id}/artifacts",
         store=URI,
     )

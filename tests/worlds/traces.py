@@ -132,9 +132,11 @@ def file_times_ms(directory: Directory, *, copied_s: float | None) -> dict[str, 
         true_s |= {"model.pt": directory.written_s - 0.2, "config.json": directory.written_s}
     if training.pointer is not None:
         true_s[POINTER] = training.made_s[directory.part]
+    copied_s = training.copied_s if copied_s is None else copied_s
     if copied_s is not None:  # a copy goes through the tree in some seconds
         return dict.fromkeys(true_s, int((copied_s + int(training.run_id[:4], 16) / 2000) * 1000))
-    return {path: int(training.host.clock_s(each_s) * 1000) for path, each_s in true_s.items()}
+    shift_s = training.shift_s
+    return {path: int((training.host.clock_s(each_s) + shift_s) * 1000) for path, each_s in true_s.items()}
 
 
 def checkpoint(directory: Directory, *, copied_s: float | None = None) -> Checkpoint:

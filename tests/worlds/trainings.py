@@ -113,6 +113,9 @@ class Training:
         is_current: Whether its directories are named after the run already.
         is_contested: Whether what the run says of its directory is a lie, or another's lie concerns it.
         moved_to: The name that its first directory was given by hand afterwards; empty for none.
+        copied_s: When its directories alone were copied and lost their times, UTC seconds; None for never.
+        shift_s: By how much an archive shifted the times of its files (zip keeps local times), seconds.
+        recorded_s: Start and end that the store has of its run where they are not its own, UTC seconds.
         referred: The parts of it (0, 1, ...) where directory or run names the other, truly.
     """
 
@@ -137,6 +140,9 @@ class Training:
     is_current: bool = False
     is_contested: bool = False
     moved_to: str = ""
+    copied_s: float | None = None
+    shift_s: float = 0.0
+    recorded_s: tuple[float, float] | None = None
     referred: tuple[int, ...] = ()
 
     def directory_name(self, part: int = 0) -> str:

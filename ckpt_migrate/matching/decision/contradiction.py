@@ -11,6 +11,7 @@ import bisect
 import math
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.families.mtimes import APART_S, is_outside
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_at_start, is_inside, late_share
 
@@ -52,7 +53,7 @@ def contradictions(one: Score, seen: Seen, run: Run, world: World) -> Mapping[st
         "params": _params(one, seen, world),
         "time": _time(one, seen, run),
         "mtime": _end(seen, run, world),
-        "metrics": max(-one.metrics, 0.0),
+        "metrics": CONTRADICTION_BITS if one.missed else max(-one.metrics, 0.0),
     }
 
 
@@ -93,6 +94,10 @@ def _time(one: Score, seen: Seen, run: Run) -> float:
 
 def _end(seen: Seen, run: Run, world: World) -> float:
     if seen.older_s is not None or (_is_before(seen, run) and not world.ends.is_logged_after):
+        return OLDER_BITS
+    if not world.ends.holds_others and not world.ends.is_logged_after and is_outside(seen, run):
+        return OLDER_BITS
+    if world.ends.is_saved_last and (seen.config_apart_s or 0.0) > 2 * APART_S:
         return OLDER_BITS
     if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
         return 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.contradiction import speaking_against
-from ckpt_migrate.matching.families.references import named_runs
+from ckpt_migrate.matching.families.references import is_named_by_path, named_runs
 from ckpt_migrate.matching.families.stamps import is_plausible
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ CONTRADICTED_BITS = 4.0
 DOUBTED_BITS = 3.0
 """A run that no reference names is not taken either when one family speaks against it by so much: it may be the
 relative of a run that is gone, as a parent is of its children."""
+_OF_WRITING = ("time", "mtime", "metrics", "content")
+"""What tells who wrote to a path last; params do not, for trainings are run again with the same."""
 _SINGULAR = frozenset({"metrics", "time"})
 _CLOSE_ODDS = 1000.0
 _SHOWN = 3
@@ -62,9 +64,11 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if not is_some_fit(case):
         return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
     if chances.bound < THRESHOLD:
-        return _why_unsure(case, best, chances.ghost, world)
+        return _why_unsure(case, best, chances.ghost, run, world)
     if best.run_id in named:
         return _why_not_believed(case, best, run, world)
+    if world.strata.holds_others(best.run_id):
+        return _why_not_of_parent(case, best)
     families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
     if len(families) < FEWEST_FAMILIES:
         only = _WORDS[families[0]] if families else "weak evidence"
@@ -75,6 +79,12 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
+
+
+def _why_not_of_parent(case: Case, best: Score) -> str:
+    chosen = [one.words() for one in case.seen.references if one.run_id == best.run_id]
+    told = f": {chosen[0]}, the best of several" if chosen else ""
+    return f"one run fits, but it holds others, of which one that was not logged may have made it{told}"
 
 
 def is_some_fit(case: Case) -> bool:
@@ -102,7 +112,12 @@ def _why_not_believed(case: Case, best: Score, run: Run, world: World) -> str | 
     if against:
         return f"a reference names the run, but {_WORDS[against[0]]} speaks against it"
     spoken = speaking_against(best, case.seen, run, world)
-    return f"a reference names the run, but {_and(spoken)} it" if spoken else None
+    if spoken:
+        return f"a reference names the run, but {_and(spoken)} it"
+    is_written_by_it = best.favouring(FAMILY_BITS, _OF_WRITING) or (best.hits and best.metrics > 0)
+    if is_named_by_path(case.seen.references, best.run_id) and not is_written_by_it:
+        return "a path names the run, and nothing says that no other wrote to it later: no time, metric or equal bytes"
+    return None
 
 
 def _and(families: Sequence[str]) -> str:
@@ -115,7 +130,7 @@ def _and(families: Sequence[str]) -> str:
     return " and ".join(_WORDS[family] for family in families) + (" contradicts" if is_one else " contradict")
 
 
-def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
+def _why_unsure(case: Case, best: Score, ghost: float, run: Run, world: World) -> str:
     close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
     if close:
         return f"{len(close) + 1} runs fit{_apart(case, best, close[0], world)}"
@@ -123,6 +138,9 @@ def _why_unsure(case: Case, best: Score, ghost: float, world: World) -> str:
         return f"one run is near, but differs in {', '.join(best.comparison.differing[:_SHOWN])}"
     if best.comparison.unlike:
         return f"one run is near, but of another kind, told by {', '.join(best.comparison.unlike[:_SHOWN])}"
+    spoken = speaking_against(best, case.seen, run, world)
+    if spoken:
+        return f"one run fits, but {_and(spoken)} it"
     if ghost * _CLOSE_ODDS >= 1:
         return "one run fits, but a run like it that is no longer in the store would fit as well"
     return "one run fits, but another directory fits it as well, or too little is known of this one"

@@ -57,11 +57,10 @@ class Histories:
         history = self.of(run_id)
         count, is_hit, is_at_epoch = 0, False, False
         for name in names.get(named.key, ()):
-            values = [point.value for point in history.get(name, ())]
-            count += len(values)
-            is_hit = is_hit or is_logged(values, named.text)
-            if named.epoch is not None and named.epoch < len(values):
-                is_at_epoch = is_at_epoch or is_logged([values[named.epoch]], named.text)
+            points = history.get(name, ())
+            count += len(points)
+            is_hit = is_hit or is_logged([point.value for point in points], named.text)
+            is_at_epoch = is_at_epoch or is_logged_at(points, named)
         return Found(count, is_hit, is_at_epoch)
 
 
@@ -73,6 +72,12 @@ def is_logged(values: Iterable[float], text: str) -> bool:
     """
     half, wanted = half_bin(text), float(text)
     return any(abs(value - wanted) <= half for value in values)
+
+
+def is_logged_at(points: Sequence[MetricPoint], named: NamedMetric) -> bool:
+    """Say whether the point of a file name's epoch rounds to its text, if points are those of epochs."""
+    epoch = named.epoch
+    return epoch is not None and epoch < len(points) and is_logged([points[epoch].value], named.text)
 
 
 def half_bin(text: str) -> float:

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.histories import half_bin, is_logged
+from ckpt_migrate.matching.families.histories import half_bin, is_logged, is_logged_at
 from ckpt_migrate.matching.model.cases import PLAIN_BITS
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 FEWEST_FOUND = 0.5
 """When fewer of the best candidates than this logged the value, the file names mean another metric."""
+USUALLY_FOUND = 1 / 3
+"""Where this share of plain pairs has logged what its file names say, a run that has not is none that fits: names and
+rounding are the same throughout a project, and the rest are not plain after all."""
+FEWEST_AT_EPOCH, SHARE_AT_EPOCH = 4, 0.15
+"""So many directories, and so large a share, whose value some candidate logged at the very epoch, tell under which name
+it is logged, though most directories have no run: by accident one in a thousand has."""
 CLEAR_BITS = 12.0
 """A run that leads by this much without metrics may teach what metrics do."""
 PLAIN_END_BITS = 3.0
@@ -49,6 +55,7 @@ class Habits:
     Attributes:
         names: Names under which each metric of a file name is logged, where it is at all.
         miss: Chance that a value of a file name was not logged by its own run.
+        is_usual: Whether values of file names were usually logged by their own runs, so that one that was not tells.
         at_epoch: Chance that it was logged at the epoch that the file name says.
         same: Chance that two runs of one config have the same values.
         values: Values of each metric over all runs and file names, ascending.
@@ -56,6 +63,7 @@ class Habits:
 
     names: Mapping[str, tuple[str, ...]]
     miss: float
+    is_usual: bool
     at_epoch: float
     same: float
     values: Mapping[str, Sequence[float]]
@@ -80,6 +88,8 @@ def _weigh(one: Score, named: NamedMetric, found: Found, *, density: float, habi
     if not found.points:
         return
     likely = text_share(found, habits)
+    one.hits += found.is_hit
+    one.missed += habits.is_usual and not found.is_hit
     same = _same_share(one, world, habits) if found.is_hit else 0.0
     one.metrics += math.log2(likely / (same * likely + density)) if found.is_hit else math.log2(likely)
     one.other_metric *= density / likely if found.is_hit else 1 / likely
@@ -156,6 +166,7 @@ def learn_habits(
     return Habits(
         names,
         max((missed + PRIOR_MISS * HABIT_WORTH) / (missed + hits + HABIT_WORTH), SMALLEST_MISS),
+        hits >= FEWEST_AT_EPOCH and hits >= USUALLY_FOUND * (hits + missed),
         (at_epoch + PRIOR_EPOCH * HABIT_WORTH) / (hits + HABIT_WORTH),
         (same + PRIOR_SAME) / (pairs + PRIOR_SAME_PAIRS),
         _values(cases, names, details),
@@ -173,19 +184,24 @@ def _is_plain(case: Case) -> bool:
 def _names(cases: Sequence[Case], histories: Histories) -> dict[str, tuple[str, ...]]:
     """Return, per metric of a file name, the logged names under which its values are mostly found."""
     found: defaultdict[tuple[str, str], list[bool]] = defaultdict(list)
+    at_epoch: Counter[tuple[str, str]] = Counter()
     for case in cases:
         run_ids = (case.plain,) if case.plain else tuple(one.run_id for one in case.worth)
         for named in case.seen.metrics:
             hits: defaultdict[str, bool] = defaultdict(bool)
+            exact: defaultdict[str, bool] = defaultdict(bool)
             for run_id in run_ids:
                 for name, points in histories.of(run_id).items():
                     if points and _may_be(name, named.key):
                         hits[name] |= is_logged([point.value for point in points], named.text)
+                        exact[name] |= is_logged_at(points, named)
             for name, is_hit in hits.items():
                 found[named.key, name].append(is_hit)
+                at_epoch[named.key, name] += exact[name]
     names: defaultdict[str, list[str]] = defaultdict(list)
     for (key, name), hit in sorted(found.items()):
-        if sum(hit) > FEWEST_FOUND * len(hit):
+        told = at_epoch[key, name]
+        if sum(hit) > FEWEST_FOUND * len(hit) or told >= max(FEWEST_AT_EPOCH, SHARE_AT_EPOCH * len(hit)):
             names[key].append(name)
     return {key: tuple(some) for key, some in names.items()}
 

@@ -25,6 +25,8 @@ EARLIEST_S = 1_104_537_600.0
 COPY_BIN_S = 3600
 """A copy of a tree writes many directories within each such stretch, whatever their stamps."""
 FEWEST_COPIED = 3
+COPY_PAUSE_S, COPY_BYTES_PER_S = 1.5, 2e7
+"""A single directory is copied within a second or two, and at this rate at the slowest."""
 LARGEST_STAMP_SPAN_S = 1.5 * 86400.0
 """Directories stamped longer before than this (in whatever zone) are rarely finished together by training."""
 DEFAULT_SCALE_S = 20.0
@@ -37,6 +39,10 @@ END_SHARE, INSIDE_SHARE, ANYWHEN_SHARE = 0.6, 0.3, 0.1
 """Share of directories whose newest file is from the run's end, from within the run, from any time (touched)."""
 SHARE_WORTH = 3.0
 """How many observed directories these shares are worth."""
+APART_S, MOST_APART = 300.0, 0.2
+"""A config is saved with the newest file when it is so little older, in all but this share of directories."""
+BEFORE_S, AFTER_S = 120.0, 3600.0
+"""Weights so much older than the run were made by another; so much newer ones by another, or later from these."""
 DURATION_DECADES_NATS = 9.2
 """ln of the longest over the shortest run (a minute to a week): the width of a log-uniform background."""
 SHORTEST_RUN_S = 60.0
@@ -93,11 +99,15 @@ class Ends:
         overall: Of complete directories (True) and of others (False).
         by_folder: Likewise, by folder, where enough plain pairs lie in one.
         is_logged_after: Whether most runs begin when their weights are there: logged after training, all at once.
+        holds_others: Whether most directories hold weights from before or after their runs: base models, conversions.
+        is_saved_last: Whether configs are written with the newest files, and not when training begins.
     """
 
     overall: Mapping[bool, EndHabit]
     by_folder: Mapping[tuple[str, bool], EndHabit]
     is_logged_after: bool = False
+    holds_others: bool = False
+    is_saved_last: bool = False
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
@@ -116,8 +126,12 @@ NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
 def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
     """Return when newest files are written, as pairs show that are plain by other evidence."""
     found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
-    are_before = []
+    are_before, are_outside, are_apart = [], [], []
     for seen, run in plain:
+        if seen.config_apart_s is not None:
+            are_apart.append(seen.config_apart_s > APART_S)
+        if seen.weights_s is not None and run.start_utc_ms is not None and run.end_utc_ms is not None:
+            are_outside.append(is_outside(seen, run))
         if seen.last_s is not None and run.start_utc_ms is not None:
             are_before.append(seen.last_s < run.start_utc_ms / 1000)
         if seen.newest_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
@@ -130,7 +144,18 @@ def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
     }
     own = {key: learn_ends(pairs) for key, pairs in found.items() if len(pairs) >= FEWEST_IN_FOLDER}
     is_logged_after = len(are_before) >= FEWEST_TEACHERS and 2 * sum(are_before) > len(are_before)
-    return Ends(overall, own, is_logged_after)
+    holds_others = len(are_outside) >= FEWEST_TEACHERS and 2 * sum(are_outside) > len(are_outside)
+    is_saved_last = len(are_apart) >= FEWEST_TEACHERS and sum(are_apart) <= MOST_APART * len(are_apart)
+    return Ends(overall, own, is_logged_after, holds_others, is_saved_last)
+
+
+def is_outside(seen: Seen, run: Run) -> bool:
+    """Say whether a directory holds weights written long before its run began or after it ended, by either's clock."""
+    if seen.weights_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
+        return False
+    start_s, end_s, (first_s, last_s) = run.start_utc_ms / 1000, run.end_utc_ms / 1000, seen.weights_s
+    skew_s = seen.clock.lag_s
+    return max(first_s, first_s - skew_s) < start_s - BEFORE_S or min(last_s, last_s - skew_s) > end_s + AFTER_S
 
 
 def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
@@ -191,6 +216,23 @@ def newest_weights_s(checkpoint: Checkpoint, weights: re.Pattern[str]) -> float 
     times_s = [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and weights.fullmatch(file.path)]
     newest_s = max(times_s, default=0.0)
     return newest_s if newest_s >= EARLIEST_S else None
+
+
+def weights_times_s(checkpoint: Checkpoint, weights: re.Pattern[str]) -> tuple[float, float] | None:
+    """Return when a directory's oldest and newest weights were written, UTC seconds since 1970.
+
+    None without weights or credible times, and where all files of the directory were written as fast as a copy is made:
+    then the times are those of the copy.
+    """
+    files = [file for file in checkpoint.files if file.kind == "file"]
+    if not files:
+        return None
+    every_s = [file.mtime_ns / 1e9 for file in files]
+    copy_s = COPY_PAUSE_S + sum(file.size_bytes for file in files) / COPY_BYTES_PER_S
+    times_s = [file.mtime_ns / 1e9 for file in files if weights.fullmatch(file.path)]
+    if not times_s or min(times_s) < EARLIEST_S or (len(files) > 1 and max(every_s) - min(every_s) <= copy_s):
+        return None
+    return min(times_s), max(times_s)
 
 
 def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:

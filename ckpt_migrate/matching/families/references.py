@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import FactKind
@@ -19,7 +19,7 @@ from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.matching.families.paths import named_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.recipe import Recipe
@@ -34,11 +34,18 @@ PATH_BITS = 12.0
 """A run naming the end of a directory's path: a folder of that name may have been deleted and made anew."""
 SHARED_OTHER_BITS = -6.0
 """A run that is not among the several that name a directory."""
+CHOSEN_BITS = 4.0
+"""A run that names the best of its checkpoints, where most directories are named so."""
+CHOSEN_SHARE = 0.5
+"""Where fewer are, such a run has chosen among the checkpoints of others, which may not have been logged."""
+CHOSEN_WORDS = frozenset({"best", "selected", "chosen", "winner", "winning", "champion"})
+"""What such keys say."""
 _BEST_CHECKPOINTS = frozenset({"best_model_path", "best_model_checkpoint"})
 _OWN_RUN_KEYS = frozenset({"run_id", "mlflow_run_id"})
 _OWN_NAME_KEYS = frozenset({"run_id", "dirpath"})
 """Where a file that torch wrote names the directory that it was written to: the script's own note, and Lightning's."""
 _LONGEST_QUOTE = 120
+_WORD = re.compile(r"[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +56,7 @@ class Reference:
         run_id: The run.
         place: Where, in words.
         text: What stands there.
-        bits: What it is worth when it names one run alone.
+        bits: What it is worth when it names one run alone; 0 where the run has chosen the directory among several.
     """
 
     run_id: str
@@ -69,13 +76,25 @@ def find_references(
     store: RunStore,
     run_ids: Collection[str],
     recipe: Recipe,
+    *,
+    parents: Collection[str] = (),
 ) -> dict[str, tuple[Reference, ...]]:
-    """Return the references of each checkpoint, by its path, sorted by run id and place."""
+    """Return the references of each checkpoint, by its path, sorted by run id and place.
+
+    Args:
+        checkpoints: The directories.
+        evidence: By checkpoint path.
+        store: The runs.
+        run_ids: All runs.
+        recipe: Which keys are references.
+        parents: Runs that hold others: what their tags and params name may be a child's, logged or not.
+    """
     found: defaultdict[str, list[Reference]] = defaultdict(list)
-    for path, reference in _named_by_runs(checkpoints, store, recipe):
+    for path, reference in _named_by_runs(checkpoints, store, recipe, parents):
         found[path].append(reference)
     for path, run_id, place, text in named_paths(checkpoints, store, recipe) if recipe.is_link else ():
-        found[path].append(Reference(run_id, place, text, PATH_BITS))
+        if not is_chosen(place) and run_id not in parents:
+            found[path].append(Reference(run_id, place, text, PATH_BITS))
     other_run = KeyPatterns(recipe.other_run_keys)
     for checkpoint in checkpoints:
         for reference in _naming_runs(checkpoint, evidence.get(checkpoint.path), run_ids, other_run):
@@ -90,14 +109,17 @@ def reference_bits(references: Sequence[Reference], run_id: str, run_total: int)
     """Return the weight of all references of a checkpoint for one run.
 
     A place that names one run alone speaks with all its bits, for it and against all others. A place that names
-    k runs says no more than that it is one of them: log2(N / k).
+    k runs says no more than that it is one of them: log2(N / k). A place that names it as the best of several says
+    nothing against others.
     """
     bits = 0.0
     places: defaultdict[tuple[float, str], set[str]] = defaultdict(set)
     for reference in references:
         places[reference.bits, reference.place].add(reference.run_id)
     for (most, _), named in places.items():
-        if len(named) == 1:
+        if most <= CHOSEN_BITS:
+            one = most if run_id in named and len(named) == 1 else 0.0
+        elif len(named) == 1:
             one = most if run_id in named else -most
         elif run_id in named:
             one = max(0.0, min(most, math.log2(run_total / len(named))))
@@ -108,11 +130,23 @@ def reference_bits(references: Sequence[Reference], run_id: str, run_total: int)
 
 
 def named_runs(references: Sequence[Reference]) -> tuple[str, ...]:
-    """Return the runs, sorted, that are each named by some place that names no other."""
+    """Return the runs, sorted, that are each named for their own directory by some place that names no other."""
     places: defaultdict[str, set[str]] = defaultdict(set)
     for reference in references:
-        places[reference.place].add(reference.run_id)
+        if reference.bits > CHOSEN_BITS:
+            places[reference.place].add(reference.run_id)
     return tuple(sorted({next(iter(named)) for named in places.values() if len(named) == 1}))
+
+
+def is_named_by_path(references: Sequence[Reference], run_id: str) -> bool:
+    """Say whether nothing but a path names a run: who wrote to it last, it does not say."""
+    bits = [one.bits for one in references if one.run_id == run_id]
+    return bool(bits) and max(bits) <= PATH_BITS
+
+
+def choosing_runs(references: Iterable[Sequence[Reference]]) -> frozenset[str]:
+    """Return the runs that have chosen a directory among several."""
+    return frozenset(one.run_id for some in references for one in some if not one.bits)
 
 
 def artifact_references(checkpoint: Checkpoint, run_id: str, files: Sequence[ArtifactFile]) -> list[Reference]:
@@ -162,22 +196,36 @@ def named_in_config(evidence: Evidence | None, patterns: KeyPatterns) -> tuple[s
     )
 
 
-def _named_by_runs(checkpoints: Sequence[Checkpoint], store: RunStore, recipe: Recipe) -> list[tuple[str, Reference]]:
+def is_chosen(place: str) -> bool:
+    """Say whether a place is one for the best of several checkpoints.
+
+    >>> is_chosen("tag best_model_path"), is_chosen("tag checkpoint_dir"), is_chosen("param bestiary_dir")
+    (True, False, False)
+    """
+    return not CHOSEN_WORDS.isdisjoint(_WORD.findall(place.lower()))
+
+
+def _named_by_runs(
+    checkpoints: Sequence[Checkpoint], store: RunStore, recipe: Recipe, parents: Collection[str]
+) -> list[tuple[str, Reference]]:
     by_uid: defaultdict[str, list[Checkpoint]] = defaultdict(list)
     for checkpoint in checkpoints:
         if checkpoint.name is not None:
             by_uid[checkpoint.name.uid].append(checkpoint)
     other_run = KeyPatterns(recipe.other_run_keys)
     own = {"tag": KeyPatterns(recipe.reference_tags), "param": KeyPatterns(recipe.reference_params)}
-    found = []
+    found: list[tuple[str, Reference]] = []
+    choosing: list[tuple[str, Reference]] = []
     for mention in store.mentions(ID_PATTERN):
         kind, _, key = mention.place.partition(" ")
-        if kind in own and (other_run.matches(key) or not own[kind].matches(key)):
+        if kind in own and (other_run.matches(key) or not own[kind].matches(key) or mention.run_id in parents):
             continue
         reference = Reference(mention.run_id, f"the run's {mention.place.replace('run name', 'name')}", mention.text)
+        meant = choosing if kind in own and is_chosen(key) else found
         for uid in set(ID_PATTERN.findall(mention.text)) & by_uid.keys():
-            found += [(c.path, reference) for c in by_uid[uid] if names_directory(mention.text, c)]
-    return found
+            meant += [(c.path, reference) for c in by_uid[uid] if names_directory(mention.text, c)]
+    is_usual = len({path for path, _ in choosing}) > CHOSEN_SHARE * len(checkpoints)
+    return found + [(path, replace(one, bits=CHOSEN_BITS if is_usual else 0.0)) for path, one in choosing]
 
 
 def _naming_runs(

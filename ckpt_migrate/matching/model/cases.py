@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.families.references import CHOSEN_BITS
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,7 +71,7 @@ def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
 
     Where keys drift none agrees throughout; one does all the same, but for some keys in which all others differ too.
     """
-    named = {reference.run_id for reference in seen.references}
+    named = {reference.run_id for reference in seen.references if reference.bits > CHOSEN_BITS}
     if len(named) == 1:
         return next((one for one in scores if one.run_id in named), None)
     if leads_by_time(scores):

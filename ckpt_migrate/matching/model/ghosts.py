@@ -95,15 +95,18 @@ def ghost_odds(one: Score, seen: Seen, run: Run, world: World, losses: Losses) -
 
 
 def _echo_odds(one: Score, seen: Seen, run: Run, world: World, gone_share: float) -> float:
-    """Return the odds of a run that is gone and began at the other instant that a stamp of a repeated hour may mean."""
+    """Return the odds of a run that is gone and began at another instant that the stamp may mean.
+
+    In a repeated hour, or by the other of two clocks: a rerun just an hour later may be all that speaks for that one.
+    """
     best = best_reading(seen, run)
     if best is None or len(seen.readings) <= 1:
         return 0.0
     kernel = _Kernel(one, seen, run, world, world.twins[0].window_s)
     odds = 0.0
     for other in seen.readings:
-        shift_s = other.instant_s - best.instant_s
-        if abs(shift_s) > NEAR_WINDOW_S and other.zone == best.zone:
+        shift_s = (other.instant_s - other.lag_s) - (best.instant_s - best.lag_s)
+        if abs(shift_s) > NEAR_WINDOW_S:
             odds += _echo_share(world, abs(shift_s)) * kernel.echo(shift_s)
     keys, allowed = one.comparison.keys(seen.config), frozenset(one.comparison.differing)
     odds *= max(twins.alike_share(run.experiment_id, keys, allowed) for twins in world.twins)

@@ -58,6 +58,8 @@ class Seen:
         older_s: When its newest own file was written, if that is before the stamp; newest_s is None then.
         last_s: UTC seconds of its newest weights, copied or not: a copy is newer, never older, than its original;
             None without weights or a credible time.
+        weights_s: UTC seconds of its oldest and its newest weights; None where they are those of a copy.
+        config_apart_s: By how much its newest config is older than its newest file, seconds; None without either.
         is_complete: Whether it has a config file, which is written at the end only.
         config: Its params.
         metrics: What its file names tell of metrics.
@@ -75,6 +77,8 @@ class Seen:
     oldest_s: float | None
     older_s: float | None
     last_s: float | None
+    weights_s: tuple[float, float] | None
+    config_apart_s: float | None
     is_complete: bool
     config: Params
     metrics: tuple[NamedMetric, ...]
@@ -135,6 +139,8 @@ class Score:
         prior: log2 odds before any evidence; the attributes that follow are the families' bits.
         other_metric: How much likelier the metrics of file names are from a sibling with other values than from
             this run.
+        hits: How many values of file names, or of tables in the directory, the run logged.
+        missed: How many values of file names the run never logged, where runs usually did.
         comparison: Params that agree and that differ.
         words: What was seen, for families that need it said.
     """
@@ -149,6 +155,8 @@ class Score:
     metrics: float = 0.0
     resume: float = 0.0
     other_metric: float = 1.0
+    hits: int = 0
+    missed: int = 0
     comparison: Comparison = NOTHING
     words: dict[str, str] = field(default_factory=dict)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.families.compare import comparable
 from ckpt_migrate.matching.families.keys import KeyPatterns
-from ckpt_migrate.matching.families.mtimes import newest_weights_s, own_times_s
+from ckpt_migrate.matching.families.mtimes import newest_weights_s, own_times_s, weights_times_s
 from ckpt_migrate.matching.families.references import named_in_config, written_as
 from ckpt_migrate.matching.families.stamps import is_plausible
 from ckpt_migrate.matching.model.pair import NamedMetric, Seen
@@ -31,6 +32,19 @@ _FEW_METRICS = frozenset({"file name", "torch"})
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
+@dataclass(frozen=True, slots=True)
+class FileTimes:
+    """When files were written.
+
+    Attributes:
+        newest_s: The newest own file of each directory, UTC seconds, by path; without those that cannot be trusted.
+        shift_s: By how much all times on disk are later than this.
+    """
+
+    newest_s: Mapping[str, float]
+    shift_s: float = 0.0
+
+
 def ignored_keys(recipe: Recipe) -> KeyPatterns:
     """Return the keys whose values say nothing about identity."""
     return KeyPatterns((*recipe.ignored_params, *recipe.other_run_keys))
@@ -42,7 +56,7 @@ def see(
     references: Mapping[str, tuple[Reference, ...]],
     *,
     clocks: Mapping[str, FittedClock],
-    newest_s: Mapping[str, float],
+    times: FileTimes,
     run_ids: Collection[str],
     recipe: Recipe,
 ) -> dict[str, Seen]:
@@ -53,12 +67,13 @@ def see(
         evidence: What readers found, by path.
         references: Where one side names the other, by path.
         clocks: By folder.
-        newest_s: When the newest own files were written, UTC seconds, by path.
+        times: When files were written.
         run_ids: All runs.
         recipe: Which keys are ignored, which files are configs.
     """
     ignored = ignored_keys(recipe)
     weights = compile_patterns(recipe.weights)
+    shift_s = times.shift_s
     seen = {}
     for checkpoint in checkpoints:
         if checkpoint.name is None:
@@ -67,7 +82,7 @@ def see(
         clock = clocks[checkpoint.collection]
         local = checkpoint.name.local_time
         readings = clock.readings(local) if is_plausible(local) else ()
-        written = newest_s.get(checkpoint.path)
+        written = times.newest_s.get(checkpoint.path)
         first_s = min((one.instant_s for one in readings), default=None)
         is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
         steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
@@ -77,9 +92,11 @@ def see(
             clock=clock,
             readings=readings,
             newest_s=None if is_older else written,
-            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)),
+            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)) - shift_s,
             older_s=written if is_older else None,
-            last_s=newest_weights_s(checkpoint, weights),
+            last_s=_earlier(newest_weights_s(checkpoint, weights), shift_s),
+            weights_s=None if written is None else _both_earlier(weights_times_s(checkpoint, weights), shift_s),
+            config_apart_s=None if written is None else _config_apart_s(checkpoint, written + shift_s, recipe),
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
             config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
             metrics=_named_metrics(found.facts),
@@ -89,6 +106,19 @@ def see(
             resumed_from=named_in_config(found, _RESUME_KEYS),
         )
     return seen
+
+
+def _earlier(time_s: float | None, shift_s: float) -> float | None:
+    return None if time_s is None else time_s - shift_s
+
+
+def _both_earlier(times_s: tuple[float, float] | None, shift_s: float) -> tuple[float, float] | None:
+    return None if times_s is None else (times_s[0] - shift_s, times_s[1] - shift_s)
+
+
+def _config_apart_s(checkpoint: Checkpoint, newest_s: float, recipe: Recipe) -> float | None:
+    times_s = [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and file.path in recipe.configs]
+    return newest_s - max(times_s) if times_s else None
 
 
 def _named_metrics(facts: Sequence[Fact]) -> tuple[NamedMetric, ...]:

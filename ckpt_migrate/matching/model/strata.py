@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.tracking.records import Run, RunDetails
 
 PARENT_TAG = "mlflow.parentRunId"
-PARENT = "parent"
+PARENT, CHILD, SINGLE = "parent", "child", "single"
 PRIOR_IN_STORE, PRIOR_DIRECTORIES = 0.3, 5.0
 """Chance that a directory's run is in the store at all, and how many directories that figure is worth; 86 of 292
 clear-cut real folders had one."""
@@ -34,6 +34,8 @@ PARENT_FACTOR = 1 / 32
 """How much rarer directories are among runs that hold others: they launch trainings, and train nothing themselves."""
 PRIOR_MADE, PRIOR_TOTAL = 1.0, 2.0
 """What is taken for known of all runs together: one of two has a directory."""
+CHILD_RATE = 0.05
+"""Where more runs below others have a directory than this, it is they that train."""
 STRATUM_WORTH = 1.0
 """How many runs the rate of all runs is worth in the rate of a kind."""
 SMALLEST_SHARE = 0.005
@@ -52,6 +54,7 @@ class Strata:
         totals: How many runs there are of each kind.
         made: How many of them have a directory, by probability.
         expected: Experiment ids that the recipe names; empty when the store has none of them.
+        choosing: Runs that name the best checkpoint of several; they count as parents, with children that are gone.
         in_store: Chance that a directory's run is in the store at all.
     """
 
@@ -59,12 +62,19 @@ class Strata:
     totals: Mapping[Stratum, int]
     made: Mapping[Stratum, float]
     expected: frozenset[str]
+    choosing: frozenset[str] = frozenset()
     in_store: float = PRIOR_IN_STORE
 
     @property
     def store_odds(self) -> float:
         """Odds that a directory's run is in the store, before any evidence of its own."""
         return self.in_store / (1 - self.in_store)
+
+    def holds_others(self, run_id: str) -> bool:
+        """Say whether a run holds others which made the directories: it has their params, and starts with the first."""
+        experiment, role, _ = self.kinds[run_id]
+        children = [self._kind_rate(kind) for kind in self.totals if kind[:2] == (experiment, CHILD)]
+        return run_id in self.choosing or (role == PARENT and max(children, default=0.0) > CHILD_RATE)
 
     def rate(self, run_id: str, own: float = 0.0) -> float:
         """Return the chance that a run has a directory, learned from the others of its kind.
@@ -114,8 +124,21 @@ class Strata:
         return base if not self.expected or kind[0] in self.expected else base * OTHER_EXPERIMENT_FACTOR
 
 
+def find_parents(details: Mapping[str, RunDetails]) -> frozenset[str]:
+    """Return the ids that runs name as their parents'.
+
+    Args:
+        details: The runs' tags, by run id.
+    """
+    return frozenset(one.tags[PARENT_TAG] for one in details.values() if one.tags.get(PARENT_TAG))
+
+
 def draw_strata(
-    runs: Iterable[Run], details: Mapping[str, RunDetails], experiments: Collection[str], window_s: float
+    runs: Iterable[Run],
+    details: Mapping[str, RunDetails],
+    experiments: Collection[str],
+    window_s: float,
+    choosing: frozenset[str] = frozenset(),
 ) -> Strata:
     """Return the strata of a store of which nothing has been counted yet.
 
@@ -124,17 +147,18 @@ def draw_strata(
         details: Their tags, by run id.
         experiments: Names of the experiments that the recipe expects.
         window_s: Half-width of the window in which runs are launched together, seconds.
+        choosing: As in `Strata`.
     """
     runs = list(runs)
     above = {run_id: found.tags.get(PARENT_TAG, "") for run_id, found in details.items()}
-    parents = set(above.values())
+    parents = find_parents(details) | choosing
     crowded = _crowded(runs, window_s)
     kinds: dict[str, Stratum] = {}
     for run in runs:
-        role = PARENT if run.run_id in parents else "child" if above.get(run.run_id) else "single"
+        role = PARENT if run.run_id in parents else CHILD if above.get(run.run_id) else SINGLE
         kinds[run.run_id] = (run.experiment_id, role, run.run_id in crowded)
     expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
-    return Strata(kinds, Counter(kinds.values()), {}, expected)
+    return Strata(kinds, Counter(kinds.values()), {}, expected, choosing)
 
 
 def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
@@ -169,4 +193,4 @@ def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
     found = sum(min(load, 1.0) for load in loads.values())
     share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
     in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
-    return Strata(strata.kinds, strata.totals, dict(made), strata.expected, in_store)
+    return replace(strata, made=dict(made), in_store=in_store)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from worlds.scenarios import clocks, directories, plain, stores, sweeps
+from worlds.scenarios import again, clocks, directories, hands, plain, stores, sweeps
 from worlds.scenarios.everything import everything
 
 if TYPE_CHECKING:
@@ -48,6 +48,19 @@ SCENARIOS: Mapping[str, Callable[[int, int], World]] = {
         directories.copied_tags,
         directories.copied_tree,
         directories.junk,
+        hands.mixed_swaps,
+        again.reused,
+        sweeps.kept_best,
+        again.next_day,
+        again.teammates,
+        hands.zipped,
+        stores.imported,
+        again.two_machines,
+        hands.renamed_by_hand,
+        hands.edited_configs,
+        hands.partly_copied,
+        stores.best_tags,
+        again.resumed_in_place,
         everything,
     )
 }

@@ -10,7 +10,7 @@ from worlds.formats import ParamFormat
 from worlds.launches import below, by_hand, loop, parent_of, train
 from worlds.scenarios.plain import draw_project, draw_world_rng, lose
 from worlds.scenarios.sweeps import draw_sweep
-from worlds.trainings import Outcome, Record, new_id
+from worlds.trainings import DAY_S, Outcome, Record, new_id
 from worlds.world import Project, World, assemble
 
 if TYPE_CHECKING:
@@ -154,3 +154,56 @@ def already_current(seed: int, size: int) -> World:
             current = replace(current, pointer=current.run_id)
         newer.append(current)
     return assemble("already_current", seed, [Project(habits, (*trainings[:half], *newer))])
+
+
+def best_tags(seed: int, size: int) -> World:
+    """Searches over params: the run that holds them names its best child's directory; that child may be unlogged."""
+    rng = draw_world_rng("best_tags", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    trainings = by_hand(rng, habits, (host,), max(2, size // 3))
+    start_s = habits.first_day_s
+    key = rng.choice(
+        ("best_checkpoint", "best_checkpoint_path", "selected_checkpoint", "checkpoint_dir", "best_model_checkpoint")
+    )
+    nests = rng.random() < 0.6
+    while len(trainings) < size:
+        start_s += rng.uniform(20_000, 200_000)
+        base = habits.schema.shaken(rng)
+        count = rng.choice((1, 2, 4, 6))
+        if rng.random() < 0.5:
+            children = draw_sweep(rng, habits, host, start_s=start_s, count=count)
+        else:
+            children = loop(rng, habits, host, start_s=start_s, base=base, count=count)
+        parent = parent_of(rng, habits, children, base)
+        best = min(range(count), key=lambda i: children[i].losses[-1])
+        shown = f"checkpoints/phase2/{children[best].directory_name()}"
+        if rng.random() < 0.5:
+            parent = replace(parent, config=children[best].config)
+        if rng.random() < 0.6:
+            children[best] = replace(children[best], record=Record.GONE)
+        children = lose(rng, children, 0.1)
+        is_seen = nests and any(each.record is Record.LOGGED for each in children)
+        said = key if is_seen else "best_checkpoint"  # else nothing would tell it from a run of its own
+        parent = replace(parent, tags=dict(parent.tags) | {said: shown}, is_contested=True)
+        trainings += [parent, *(below(parent, children) if nests else children)]
+    return assemble("best_tags", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.2)
+
+
+def imported(seed: int, size: int) -> World:
+    """The store was filled anew from an export: what it has for the times of runs is when they were imported."""
+    rng = draw_world_rng("imported", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    habits = replace(habits, run_names=rng.choice(("words", "plain")))
+    trainings = by_hand(rng, habits, (host,), max(2, size // 2))
+    start_s = habits.first_day_s
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 200_000)
+        trainings += draw_sweep(rng, habits, host, start_s=start_s, count=6)
+    trainings.sort(key=lambda each: each.start_s)
+    trainings = lose(rng, trainings, rng.choice((0.0, 0.2, 0.5)))
+    now_s = trainings[-1].end_s + 5 * DAY_S
+    out = []
+    for each in trainings:
+        now_s += rng.uniform(0.3, 3)
+        out.append(replace(each, recorded_s=(now_s, now_s + rng.uniform(0.1, 0.4))))
+    return assemble("imported", seed, [Project(habits, tuple(out))], is_copied=rng.random() < 0.3)

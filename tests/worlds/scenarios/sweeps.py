@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from worlds.launches import by_hand, loop, replicate, sweep, train
 from worlds.scenarios.plain import draw_project, draw_world_rng, lose
+from worlds.trainings import Record
 from worlds.world import Project, World, assemble
 
 if TYPE_CHECKING:
@@ -158,3 +159,24 @@ def reruns(seed: int, size: int) -> World:
         count = rng.randint(3, 10)
         trainings += loop(rng, habits, host, start_s=start_s, base=base, count=count, is_unchanged=True)
     return assemble("reruns", seed, [Project(habits, tuple(lose(rng, trainings, 0.25)))])
+
+
+def kept_best(seed: int, size: int) -> World:
+    """Of every sweep only the best run was kept in the store, or a few; the rest was purged for good."""
+    rng = draw_world_rng("kept_best", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    if rng.random() < 0.5 and habits.schema.seed_key is not None:
+        habits = replace(habits, unwritten=(habits.schema.seed_key,), names_loss=rng.random() < 0.5)
+    trainings = by_hand(rng, habits, (host,), max(2, size // 3))
+    start_s = habits.first_day_s
+    kept, cleaned = rng.choice((1, 1, 2)), rng.choice((0.0, 0.3, 0.7))
+    within_s = rng.choice((3.0, 30.0, 200.0))
+    while len(trainings) < size:
+        start_s += rng.uniform(3_600, 200_000)
+        key = habits.schema.seed_key if rng.random() < 0.6 else None
+        count = rng.choice((2, 3, 4, 6))
+        group = draw_sweep(rng, habits, host, start_s=start_s, count=count, within_s=within_s, key=key)
+        group.sort(key=lambda each: each.losses[-1])
+        group = [*group[:kept], *(replace(each, record=Record.GONE) for each in group[kept:])]
+        trainings += [replace(each, has_directory=rng.random() >= cleaned) for each in group]
+    return assemble("kept_best", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.2)
