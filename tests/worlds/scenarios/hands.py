@@ -72,7 +72,15 @@ def _exchange(world: World, parts: dict[str, tuple[str, Part]]) -> World:
         evidence[each.path] = replace(evidence[each.path], facts=tuple(facts))
         if is_moved(LAST) or is_moved("model.pt"):  # two runs' weights in one directory: nobody's
             truth[each.path] = None
-    return replace(world, checkpoints=tuple(checkpoints), evidence=evidence, truth=truth)
+    known = frozenset(path for path, run_id in truth.items() if run_id is not None)
+    return replace(
+        world,
+        checkpoints=tuple(checkpoints),
+        evidence=evidence,
+        truth=truth,
+        identifiable=world.identifiable & known,
+        hopeless=world.hopeless & known,
+    )
 
 
 def renamed_by_hand(seed: int, size: int) -> World:
