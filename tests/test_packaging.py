@@ -26,7 +26,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 DATA = {
     "ckpt_migrate/py.typed",
     *(f"ckpt_migrate/report/page.{kind}" for kind in ("css", "html", "js")),
-    *(f"ckpt_migrate/schemas/{name}.json" for name in ("plan", "recipe")),
+    *(f"ckpt_migrate/schemas/{name}.json" for name in ("output", "plan", "recipe")),
 }
 """Files of the package that are no modules."""
 SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", ".ci"}

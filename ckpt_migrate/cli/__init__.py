@@ -12,7 +12,8 @@ from typing import Any
 import click
 
 from ckpt_migrate import __version__
-from ckpt_migrate.cli.loudness import make_options
+from ckpt_migrate.cli.loudness import is_verbose_wanted, make_options
+from ckpt_migrate.cli.settings import PREFIX, name_settings, settings_of, unknown_settings
 from ckpt_migrate.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE, CkptMigrateError
 
 # Command to (module, one-line help): the list of commands needs none of their modules.
@@ -28,7 +29,7 @@ COMMANDS = {
     "verify": ("verify", "Check that every directory names its run and every manifest agrees."),
     "links": ("links", "List the links that applies left at old names, or remove them."),
     "find": ("find", "Look up any id or name, old or new, of a directory or a run."),
-    "schema": ("schema", "Print the JSON Schema of plans or of recipes, for editors."),
+    "schema": ("schema", "Print the JSON Schema of plans, of recipes or of JSON output."),
     "completions": ("completions", "Print a script that makes a shell complete commands and names."),
     "demo": ("demo", "Make a legacy tree and a real store, and run the whole story on them."),
 }
@@ -49,7 +50,22 @@ class LazyGroup(click.Group):
         command: click.Command = module.command
         if not any(option.name == "quiet" for option in command.params):
             command.params.extend(make_options())
+            name_settings(cmd_name, command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+        """Say which variables of the environment mean nothing to this tool, then run the command."""
+        self._say_unknown_settings(ctx)
+        return super().invoke(ctx)
+
+    def _say_unknown_settings(self, ctx: click.Context) -> None:
+        if not any(name.startswith(PREFIX) for name in os.environ):  # the commands need not be imported to know
+            return
+        from ckpt_migrate.cli.output import say
+
+        commands = [command for name in COMMANDS if (command := self.get_command(ctx, name)) is not None]
+        for sentence in unknown_settings(name for command in commands for name in settings_of(command)):
+            say(f"Warning: {sentence}")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -108,7 +124,7 @@ def run(arguments: list[str]) -> int:
     except CkptMigrateError as error:
         from ckpt_migrate.cli.output import say_error
 
-        if not {"-v", "--verbose"}.isdisjoint(arguments):
+        if is_verbose_wanted(arguments):
             traceback.print_exception(error)
         say_error(error)
         return error.exit_code

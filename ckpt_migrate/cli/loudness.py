@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +38,17 @@ def make_options() -> Sequence[click.Option]:
 
 
 def _option(names: list[str], loudness: Loudness, text: str) -> click.Option:
-    def remember(context: click.Context, _: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's signature
-        if given:
+    def remember(context: click.Context, option: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click's signature
+        is_said = context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE
+        if given and (is_said or _KEY not in context.meta):  # what is said outdoes what the environment says
             context.meta[_KEY] = loudness
 
-    return click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=remember, help=text)
+    envvar = f"CKPT_MIGRATE_{loudness.name}"
+    return click.Option(
+        names, is_flag=True, is_eager=True, expose_value=False, callback=remember, envvar=envvar, help=text
+    )
+
+
+def is_verbose_wanted(arguments: Sequence[str]) -> bool:
+    """Say whether a call that has ended asked for more, by an option or by the environment."""
+    return not {"-v", "--verbose"}.isdisjoint(arguments) or bool(os.environ.get("CKPT_MIGRATE_VERBOSE"))

@@ -83,7 +83,9 @@ def command(
             {
                 "clock": plan.clock,
                 "summary": plan.summary,
-                "entries": [entry_record(entry) for entry in entries],
+                "entries": [
+                    {**entry_record(entry), "to_settle": settling_words(plan, entry) or None} for entry in entries
+                ],
                 "doubts": doubts,
             }
         )

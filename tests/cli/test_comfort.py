@@ -101,8 +101,46 @@ def test_settings_may_stand_in_the_environment(ckpt: Call, planned: Project, mon
     assert ckpt("plan", "checkpoints", "--timezone", "Europe/Paris").data["clock"]["timezone"] == "Europe/Paris"
     monkeypatch.setenv("CKPT_MIGRATE_MIGRATION", "no_such_recipe")
     assert ckpt("plan", "checkpoints").code == EXIT_USAGE
-    monkeypatch.setenv("CKPT_MIGRATE_YES", "1")  # a yes is said where the command is
-    assert ckpt("apply", "plan.yaml").code == EXIT_USAGE
+
+
+def test_what_may_lose_something_is_said_each_time(
+    ckpt: Call, planned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A setting for --yes is none, and is told, as is one that is mistyped; those that count are not."""
+    for name in ("CKPT_MIGRATE_YES", "CKPT_MIGRATE_APPLY_YES", "CKPT_MIGRATE_TRACKNG_URI", "CKPT_MIGRATE_LOCK_TIMEOUT"):
+        monkeypatch.setenv(name, "1")
+    ended = ckpt("apply", "plan.yaml")
+    assert ended.code == EXIT_USAGE
+    is_none = "in the environment is no setting of this tool."
+    assert re.findall(r"(?m)^Warning: (CKPT.*)$", ended.err) == [
+        f"CKPT_MIGRATE_APPLY_YES {is_none}",
+        f"CKPT_MIGRATE_TRACKNG_URI {is_none} Did you mean CKPT_MIGRATE_TRACKING_URI?",
+        f"CKPT_MIGRATE_YES {is_none}",
+    ]
+    assert (planned.root / planned.training(0).legacy).is_dir()
+
+
+def test_flags_lists_and_loudness_may_be_settings(
+    ckpt: Call, planned: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CKPT_MIGRATE_QUIET", "1")
+    monkeypatch.setenv("CKPT_MIGRATE_PLAN_ALL", "1")
+    monkeypatch.setenv("CKPT_MIGRATE_PLAN_OUTPUT", "other.yaml")
+    monkeypatch.setenv("CKPT_MIGRATE_PLAN_REFERENCES", "a:b")
+    monkeypatch.setenv("CKPT_MIGRATE_SHOW_STATUS", "unmatched busy")
+    for name in ("a", "b"):
+        (planned.folder / name).mkdir()
+    quiet = ckpt("plan", "checkpoints", *STORE)
+    assert "ckpt-migrate show" not in quiet.out
+    assert "2 of 7 entries are shown." in ckpt("show", "other.yaml").out
+    references = api.read("other.yaml").references
+    assert references is not None
+    assert set(references.paths) >= {"a", "b"}
+    loud = ckpt("plan", "-v", "checkpoints", *STORE)  # what is said counts before the environment
+    assert "Reading evidence" in loud.err
+    assert "ckpt-migrate show" in loud.out
+    monkeypatch.setenv("CKPT_MIGRATE_PLAN_ALL", "perhaps")
+    assert ckpt("plan", "checkpoints", *STORE).code == EXIT_USAGE
 
 
 # Near misses.
