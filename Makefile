@@ -82,13 +82,14 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_apply.py
 	$(BIN)/python -m benchmarks.bench_references
 
-# Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th), then random stories of
-# them; prints how many states were tried and how many were lost.
+# Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th), logs harmed at every byte,
+# then random stories of them; prints how many states were tried and how many were lost.
 # Needs strace; power cuts need root, mkfs.ext4 and loop devices, and are skipped without them.
 crash: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.crash $(STEP)
 	PYTHONPATH=.:tests $(BIN)/python -m trees.faults $(STEP)
 	PYTHONPATH=.:tests $(BIN)/python -m trees.power $(STEP)
+	PYTHONPATH=.:tests $(BIN)/python -m trees.logs $(STEP)
 	STORIES=500 $(BIN)/python -m pytest -q tests/executor/test_stories.py
 
 clean:

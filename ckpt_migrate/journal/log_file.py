@@ -15,6 +15,7 @@ import json
 import os
 import stat
 import zlib
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -208,6 +209,10 @@ def _read(path: str) -> Contents:
         if record is None:
             unread += [number] if line else []
             continue
+        if record["seq"] < expected and not unread:
+            if not _is_repeated(record, records):
+                damage.append(f"line {number}: its number is that of another record before it; it is passed over")
+            continue
         if record["seq"] != expected:
             damage.append(_describe_loss(unread, number, record["seq"] - expected))
         unread.clear()
@@ -231,6 +236,12 @@ def _read(path: str) -> Contents:
         ends_in_line=ends_in_line,
         size_bytes=size_bytes,
     )
+
+
+def _is_repeated(record: dict[str, Any], records: list[dict[str, Any]]) -> bool:
+    """Say whether a record stands among these, which are sorted by number: read twice, it says nothing new."""
+    position = bisect_left(records, record["seq"], key=lambda each: each["seq"])
+    return position < len(records) and records[position] == record
 
 
 def _lines(path: str) -> Iterator[bytes]:

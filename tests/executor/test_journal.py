@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from trees.logs import SCENARIOS, campaign
 
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
@@ -247,3 +248,25 @@ def _same_by_ends(log: str) -> LogState:
     whole, ended = load(log), read_ends(log)
     assert ended == Ended(whole.plan_digest, whole.state)
     return whole.state
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_real_log_is_read_or_refused_by_its_line(tmp_path: Path, scenario: str) -> None:
+    """A slice of the campaign: cut and flipped at every 701st byte, each line repeated, also of runs that failed.
+
+    What was only repeated says nothing else than before; nothing is lost without a line that says so.
+    """
+    states = list(campaign(tmp_path, step=701, scenarios=(scenario,)))
+    assert len(states) > 50
+    assert [state for state in states if state[2]] == []
+
+
+def test_a_record_under_another_ones_number_is_passed_over_and_named(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    _write(path, 3)
+    line = encode({"seq": 1, "kind": "another"}).encode()
+    path.write_bytes(path.read_bytes() + line + b"\n")
+    _write(path, 1, first=3)
+    contents = read(str(path))
+    assert [record["seq"] for record in contents.records] == [0, 1, 2, 3]
+    assert contents.damage == ("line 4: its number is that of another record before it; it is passed over",)
