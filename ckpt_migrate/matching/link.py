@@ -12,10 +12,9 @@ from ckpt_migrate.matching.clock.lags import start_rate
 from ckpt_migrate.matching.decision.decide import decide, share_gone
 from ckpt_migrate.matching.families.artifacts import add_artifacts
 from ckpt_migrate.matching.families.background import ParamIndex
-from ckpt_migrate.matching.families.compare import comparable
 from ckpt_migrate.matching.families.drift import drift_note, learn_drift
 from ckpt_migrate.matching.families.histories import Histories, worth_reading
-from ckpt_migrate.matching.families.keys import align_keys, unwrap_configs
+from ckpt_migrate.matching.families.keys import align_keys, keys_of, unwrap_configs
 from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
 from ckpt_migrate.matching.families.mtimes import NO_ENDS, copied_note, learn_habits_of_ends, newest_own_files
 from ckpt_migrate.matching.families.params import Differences
@@ -30,6 +29,7 @@ from ckpt_migrate.matching.families.stamps import (
     name_difference,
 )
 from ckpt_migrate.matching.families.steps import add_steps
+from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
 from ckpt_migrate.matching.model.pair import World
@@ -153,8 +153,8 @@ def _world(
     """Return what is known of the checkpoints, under keys that both sides share, and what all pairs share."""
     ignored = ignored_keys(recipe)
     params = {run_id: comparable(details[run_id].params if run_id in details else {}, ignored) for run_id in runs}
-    configs = unwrap_configs({path: one.config for path, one in seen.items()}, {k for p in params.values() for k in p})
-    keys = {key for config in configs.values() for key in config}
+    configs = unwrap_configs({path: one.config for path, one in seen.items()}, keys_of(params.values()))
+    keys = keys_of(configs.values())
     params = align_keys(params, keys)
     world = World(
         starts_s=starts_s or [0.0],
@@ -246,7 +246,7 @@ def _twins(
     stamped_s = sorted(_began_s(cases, runs))
     out = []
     for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
-        twins = count_twins(runs.values(), world.index.signs, values, world.strata, window_s=width_s, prior=prior)
+        twins = count_twins(runs.values(), world.index.logged, values, world.strata, window_s=width_s, prior=prior)
         out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share, stamped_s)))
     return tuple(out)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate import __version__
 from ckpt_migrate.manifest import check
 from ckpt_migrate.matching.decision.explain import line
-from ckpt_migrate.matching.families.compare import KeyPatterns
+from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.plan.answers import NO_ANSWERS, Answers, leave_alone, moved
 from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
 from ckpt_migrate.records import BUSY_ADVICE, BUSY_REASON, BUSY_S

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ckpt_migrate.evidence.reading import read_all
-from ckpt_migrate.matching.families.compare import comparable, compare
+from ckpt_migrate.matching.families.compare import compare
 from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.review.sides import as_found, config_of
@@ -22,7 +23,7 @@ from ckpt_migrate.review.sides import as_found, config_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ckpt_migrate.matching.families.compare import Params
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.plan.records import Entry, Plan, RunFacts
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe

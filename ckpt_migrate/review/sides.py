@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from ckpt_migrate.evidence.reading import read_evidence
 from ckpt_migrate.evidence.records import Evidence, FactKind
-from ckpt_migrate.matching.families.compare import Value, comparable
 from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.values import Value, comparable
 from ckpt_migrate.records import Checkpoint, State
 from ckpt_migrate.report.records import Line
 from ckpt_migrate.scan.listing import list_directory
@@ -19,7 +19,7 @@ from ckpt_migrate.scan.listing import list_directory
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckpt_migrate.matching.families.compare import Params
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.plan.records import Entry, Plan
     from ckpt_migrate.recipe import Recipe
 

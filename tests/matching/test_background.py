@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from ckpt_migrate.matching.families import background
 from ckpt_migrate.matching.families.background import SHORTEST_TRUNCATION, ParamIndex
-from ckpt_migrate.matching.families.compare import Params, Value, compare
+from ckpt_migrate.matching.families.compare import compare
+from ckpt_migrate.matching.families.values import Params, Value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ckpt_migrate.matching.families.compare import Value
+from ckpt_migrate.matching.families.values import Value
 
 if TYPE_CHECKING:
     from ckpt_migrate.evidence.records import Scalar

@@ -8,7 +8,8 @@ import pytest
 from worlds import SCENARIOS
 from worlds.world import tell
 
-from ckpt_migrate.matching.families.compare import Params, Value, compare
+from ckpt_migrate.matching.families.compare import compare
+from ckpt_migrate.matching.families.values import Params, Value
 from ckpt_migrate.matching.link import link
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.recipe import load_recipe

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.contradiction import speaking_against
+from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.references import is_named_by_path, named_runs
 from ckpt_migrate.matching.families.stamps import is_plausible
 
@@ -149,14 +150,10 @@ def _why_unsure(case: Case, best: Score, ghost: float, run: Run, world: World) -
 def _apart(case: Case, best: Score, other: Score, world: World) -> str:
     """Return in which params two runs that fit differ, and why that does not settle it."""
     mine, theirs = world.params[best.run_id], world.params[other.run_id]
-    apart = sorted(
-        key
-        for key in mine.keys() | theirs.keys()
-        if key not in mine or key not in theirs or mine[key].canonical != theirs[key].canonical
-    )
-    if not apart:
+    keys = sorted(apart(mine, theirs))
+    if not keys:
         return ", and no param tells them apart"
-    missing = [key for key in apart if key not in case.seen.config]
+    missing = [key for key in keys if key not in case.seen.config]
     unused = [key for key in missing if key in world.drifting]
     unsaid = [key for key in missing if key not in world.drifting]
     if unused:
@@ -165,4 +162,4 @@ def _apart(case: Case, best: Score, other: Score, world: World) -> str:
         )
     if unsaid:
         return f"; they differ in {', '.join(unsaid[:_SHOWN])}, which the directory does not say"
-    return f"; they differ in {', '.join(apart[:_SHOWN])}"
+    return f"; they differ in {', '.join(keys[:_SHOWN])}"

@@ -11,12 +11,12 @@ from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.compare import TRUNCATED_LENGTHS
+from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from ckpt_migrate.matching.families.compare import Params, Sign
+    from ckpt_migrate.matching.families.values import Params
 
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
@@ -30,32 +30,34 @@ class ParamIndex:
 
     Attributes:
         run_ids: All runs, sorted.
-        signs: Per run, the values that it logged of keys that configs have.
+        logged: Per run, what it logged of keys that configs have.
         telling: Keys of configs that some runs logged, and others did not though they logged params; see `compare`.
     """
 
     def __init__(self, params: Mapping[str, Params], keys: Collection[str]) -> None:
         self.run_ids = tuple(sorted(params))
-        self._params = [params[run_id] for run_id in self.run_ids]
         wanted = frozenset(keys)
-        self.signs: dict[str, Sign] = {run_id: params[run_id].sign_of(wanted) for run_id in self.run_ids}
-        self._same = Counter(self.signs.values())
-        self._counts = Counter(chain.from_iterable(self.signs.values()))
+        self.logged = {run_id: params[run_id].only(wanted) for run_id in self.run_ids}
+        self._params = list(self.logged.values())
+        self._same = Counter(self._params)
         self._layouts: defaultdict[frozenset[str], list[int]] = defaultdict(list)
         for position, some in enumerate(self._params):
-            self._layouts[some.names & wanted].append(position)
+            self._layouts[some.names].append(position)
         self._totals: Counter[str] = Counter()
+        self._counts: Counter[tuple[str, str]] = Counter()
         for layout, positions in self._layouts.items():
             self._totals.update(dict.fromkeys(layout, len(positions)))
-        logging = sum(map(bool, self._params))
+            columns = zip(*(self._params[position].canonicals for position in positions), strict=True)
+            for key, column in zip(sorted(layout), columns, strict=True):
+                self._counts.update({(key, value): count for value, count in Counter(column).items()})
+        logging = sum(map(bool, params.values()))
         self.telling = frozenset(key for key in wanted if 0 < self._totals[key] < logging)
         self._tables: dict[tuple[frozenset[str], frozenset[str]], Sequence[_Table]] = {}
         self._table_total = 0
         self._scattered: _Scattered | None = None
-        self._known: dict[Sign, Sequence[Sequence[int]]] = {}
+        self._known: dict[Params, Sequence[Sequence[int]]] = {}
         self._kinds: dict[frozenset[str], Sequence[frozenset[str]]] = {}
         self._log2s: dict[tuple[str, str], float] = {}
-        self._rarest: dict[Sign, tuple[str, int, int] | None] = {}
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -71,16 +73,16 @@ class ParamIndex:
 
     def _find(self, config: Params) -> Sequence[Sequence[int]]:
         """Return the positions of the runs that agree with a config, in parts."""
-        known = self._known.get(config.sign)
+        known = self._known.get(config)
         if known is None:
             keys = _keys_in_full(config)
             tables = self._tables_for(config.names, keys)
             if tables is not None:
                 known = tuple(found for table in tables if (found := table.find(config)))
             else:
-                self._scattered = self._scattered or _Scattered(self._params, self._layouts)
+                self._scattered = self._scattered or _Scattered(self._params)
                 known = (self._scattered.find(config, keys, frozenset(self._near(config.names))),)
-            self._known[config.sign] = known
+            self._known[config] = known
         return known
 
     def _tables_for(self, names: frozenset[str], keys: frozenset[str]) -> Sequence[_Table] | None:
@@ -122,13 +124,13 @@ class ParamIndex:
         """Tell kinds of runs apart without these keys from now on."""
         if keys & self.telling:
             self.telling -= keys
-            for cache in (self._known, self._rarest, self._kinds, self._tables):
+            for cache in (self._known, self._kinds, self._tables):
                 cache.clear()
             self._table_total = 0
 
     def count_same(self, run_id: str) -> int:
         """Return how many runs, itself included, logged just what a run did of the keys that configs have."""
-        return self._same[self.signs[run_id]]
+        return self._same[self.logged[run_id]]
 
     def log2_frequency(self, key: str, canonical: str) -> float:
         """Return log2 of the share of the runs with this key that have this value; see LARGEST_FREQUENCY.
@@ -144,14 +146,12 @@ class ParamIndex:
 
     def rarest(self, config: Params) -> tuple[str, int, int] | None:
         """Return the key of a config, of those that most runs have, whose value is rarest: key, count, of how many."""
-        if config.sign not in self._rarest:
-            best: tuple[str, int, int] | None = None
-            for key, value in sorted(config.items()):
-                count, total = self._counts[key, value.canonical], self._totals[key]
-                if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
-                    best = (key, count, total)
-            self._rarest[config.sign] = best
-        return self._rarest[config.sign]
+        best: tuple[str, int, int] | None = None
+        for key, canonical in zip(config.layout.keys, config.canonicals, strict=True):
+            count, total = self._counts.get((key, canonical), 0), self._totals[key]
+            if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
+                best = (key, count, total)
+        return best
 
 
 class _Table:
@@ -160,37 +160,37 @@ class _Table:
     __slots__ = ("_places", "_same", "_varying")
 
     def __init__(self, params: Sequence[Params], positions: Sequence[int], keys: frozenset[str]) -> None:
-        first = params[positions[0]]
-        varying = {key for key in keys if any(params[i][key].canonical != first[key].canonical for i in positions)}
-        self._varying = tuple(sorted(varying))
-        self._same = [(key, first[key].canonical) for key in sorted(keys - varying)]
-        self._places: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
+        layout = params[positions[0]].layout
+        columns = [layout.places[key] for key in sorted(keys)]
+        values = {column: {params[position].canonicals[column] for position in positions} for column in columns}
+        self._varying = tuple(layout.keys[column] for column in columns if len(values[column]) > 1)
+        self._same = [(layout.keys[c], next(iter(values[c]))) for c in columns if len(values[c]) == 1]
+        self._places: defaultdict[tuple[str | None, ...], list[int]] = defaultdict(list)
         for position in positions:
-            self._places[_values(params[position], self._varying)].append(position)
+            self._places[_row(params[position], self._varying)].append(position)
 
     def find(self, config: Params) -> Sequence[int]:
         """Return the positions of the runs that have a config's values."""
-        if any(config[key].canonical != canonical for key, canonical in self._same):
+        if any(config.canonical(key) != canonical for key, canonical in self._same):
             return ()
-        return self._places.get(_values(config, self._varying), ())
+        return self._places.get(_row(config, self._varying), ())
 
 
 class _Scattered:
     """Runs of so many sets of keys that tables do not pay: those with the rarest value are looked at one by one."""
 
-    def __init__(self, params: Sequence[Params], layouts: Mapping[frozenset[str], Sequence[int]]) -> None:
+    def __init__(self, params: Sequence[Params]) -> None:
         self._params = params
-        self._layouts = {position: layout for layout, positions in layouts.items() for position in positions}
         self._having: defaultdict[str, set[int]] = defaultdict(set)
         self._places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         for position, some in enumerate(params):
-            for key, value in some.items():
+            for key, canonical in zip(some.layout.keys, some.canonicals, strict=True):
                 self._having[key].add(position)
-                self._places[key, value.canonical].append(position)
+                self._places[key, canonical].append(position)
         self._lacking: dict[str, list[int]] = {}
 
     def find(self, config: Params, keys: frozenset[str], near: frozenset[frozenset[str]]) -> Sequence[int]:
-        """Return the positions of the runs of these layouts that differ from a config in none of these keys."""
+        """Return the positions of the runs of these sets of keys that differ from a config in none of these keys."""
         values = {key: config[key].canonical for key in sorted(keys)}
         possible: Sequence[int] = range(len(self._params))
         if values:
@@ -199,7 +199,7 @@ class _Scattered:
         return [
             position
             for position in possible
-            if self._layouts[position] in near and _differs_nowhere(self._params[position], values)
+            if self._params[position].names in near and _differs_nowhere(self._params[position], values)
         ]
 
     def _without(self, key: str) -> list[int]:
@@ -210,16 +210,18 @@ class _Scattered:
         return self._lacking[key]
 
 
-def _values(params: Params, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple([params[key].canonical for key in keys])
+def _row(params: Params, keys: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple([params.canonical(key) for key in keys])
 
 
 def _differs_nowhere(params: Params, values: Mapping[str, str]) -> bool:
-    return all(key not in params or params[key].canonical == canonical for key, canonical in values.items())
+    return all(params.canonical(key) in (None, canonical) for key, canonical in values.items())
 
 
 def _keys_in_full(config: Params) -> frozenset[str]:
     """Return the keys whose values are too short to have been cut in a log."""
-    if all(len(value.raw) < SHORTEST_TRUNCATION for value in config.values()):
+    if all(len(raw) < SHORTEST_TRUNCATION for raw in config.raws):
         return config.names
-    return frozenset(key for key, value in config.items() if len(value.raw) < SHORTEST_TRUNCATION)
+    return frozenset(
+        key for key, raw in zip(config.layout.keys, config.raws, strict=True) if len(raw) < SHORTEST_TRUNCATION
+    )

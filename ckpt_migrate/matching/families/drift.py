@@ -15,7 +15,7 @@ from ckpt_migrate.matching.model.twins import NEAR_WINDOW_S
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from ckpt_migrate.matching.families.compare import Params
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import Score
     from ckpt_migrate.tracking.records import Run
@@ -126,4 +126,4 @@ def _near(events: Sequence[tuple[float, str]], at_s: float) -> list[str]:
 
 
 def _values(key: str, some: Iterable[Params]) -> set[str]:
-    return {params[key].canonical for params in some if key in params}
+    return {canonical for params in some if (canonical := params.canonical(key)) is not None}

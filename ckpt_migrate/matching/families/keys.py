@@ -5,16 +5,19 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections import Counter
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ckpt_migrate.matching.families.compare import Params
+    from ckpt_migrate.matching.families.values import Params
 
 WRAPPED_SHARE = 0.5
 """A first part that more of the keys than this share may be a wrapper around the whole config."""
+MOST_LAYOUTS = 1 << 12
+"""Sets of keys that are remembered: a project has a handful."""
 
 
 @lru_cache(maxsize=1 << 16)
@@ -43,6 +46,62 @@ class KeyPatterns:
         return known
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Layout:
+    """A set of keys, and where each stands in a row of values.
+
+    Attributes:
+        keys: The keys, sorted.
+        places: The place of each.
+        names: The keys as a set.
+    """
+
+    keys: tuple[str, ...]
+    places: Mapping[str, int]
+    names: frozenset[str]
+
+    @staticmethod
+    def of(keys: Iterable[str]) -> Layout:
+        """Return the layout of these keys."""
+        return _layout(tuple(sorted(keys)))
+
+
+@lru_cache(maxsize=MOST_LAYOUTS)
+def _layout(keys: tuple[str, ...]) -> Layout:
+    return Layout(keys, {key: place for place, key in enumerate(keys)}, frozenset(keys))
+
+
+Arrangement = tuple[Layout, "Sequence[int]"]
+"""A layout, and for each of its keys the place of its value in another row."""
+
+
+def arrange(places: Mapping[str, int]) -> Arrangement:
+    """Return the arrangement of keys that each take their value from a place."""
+    layout = Layout.of(places)
+    return layout, [places[key] for key in layout.keys]
+
+
+@lru_cache(maxsize=MOST_LAYOUTS)
+def choose(keys: Sequence[str], ignored: KeyPatterns) -> Arrangement:
+    """Return the arrangement of keys that are not ignored, normalised; the first of several that become one wins."""
+    places: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        if not ignored.matches(key):
+            places.setdefault(normalise_key(key), place)
+    return arrange(places)
+
+
+@lru_cache(maxsize=MOST_LAYOUTS)
+def within(layout: Layout, keys: frozenset[str]) -> Arrangement:
+    """Return the arrangement of those of a layout's keys that are among some keys."""
+    return arrange({key: place for key, place in layout.places.items() if key in keys})
+
+
+def keys_of(params: Iterable[Params]) -> set[str]:
+    """Return all keys that any of these has."""
+    return {key for layout in {some.layout for some in params} for key in layout.keys}
+
+
 def unwrap_configs(configs: Mapping[str, Params], logged: Collection[str]) -> dict[str, Params]:
     """Return configs without a wrapper that the log does not have.
 
@@ -52,20 +111,21 @@ def unwrap_configs(configs: Mapping[str, Params], logged: Collection[str]) -> di
         configs: By checkpoint path.
         logged: All keys that runs logged.
     """
-    counts = Counter(key for config in configs.values() for key in config)
+    keys = keys_of(configs.values())
     tails = {tail for key in logged for tail in _tails(key)}
-    firsts = Counter(key.partition("/")[0] for key in counts if "/" in key)
-    best, wrapper = sum(key in tails for key in counts), ""
+    firsts = Counter(key.partition("/")[0] for key in keys if "/" in key)
+    best, wrapper = sum(key in tails for key in keys), ""
     for first, count in sorted(firsts.items()):
-        found = sum(_without(key, first) in tails for key in counts)
-        if count > WRAPPED_SHARE * len(counts) and found > best:
+        found = sum(_without(key, first) in tails for key in keys)
+        if count > WRAPPED_SHARE * len(keys) and found > best:
             best, wrapper = found, first
     if not wrapper:
         return dict(configs)
-    return {
-        path: type(config)({_without(key, wrapper): value for key, value in reversed(config.items())})
-        for path, config in configs.items()
+    arranged = {
+        layout: arrange({_without(key, wrapper): place for key, place in reversed([*layout.places.items()])})
+        for layout in {config.layout for config in configs.values()}
     }
+    return {path: config.arranged(arranged.__getitem__) for path, config in configs.items()}
 
 
 def align_keys(logged: Mapping[str, Params], wanted: Collection[str]) -> dict[str, Params]:
@@ -79,21 +139,20 @@ def align_keys(logged: Mapping[str, Params], wanted: Collection[str]) -> dict[st
         wanted: All keys that configs have.
     """
     names: dict[str, str] = {}
-    for key in {key for params in logged.values() for key in params}:
+    for key in keys_of(logged.values()):
         found = next((tail for tail in _tails(key) if tail in wanted), key)
         if found != key:
             names[key] = found
     if not names:
         return dict(logged)
-    return {
-        run_id: type(params)(
-            {
-                **{names[key]: value for key, value in params.items() if key in names},
-                **{key: value for key, value in params.items() if key not in names},
-            }
-        )
-        for run_id, params in logged.items()
-    }
+    arranged = {layout: arrange(_aligned(layout, names)) for layout in {params.layout for params in logged.values()}}
+    return {run_id: params.arranged(arranged.__getitem__) for run_id, params in logged.items()}
+
+
+def _aligned(layout: Layout, names: Mapping[str, str]) -> dict[str, int]:
+    """Return the place of each key under its new name; those that keep their name come first."""
+    renamed = {names[key]: place for key, place in layout.places.items() if key in names}
+    return {**renamed, **{key: place for key, place in layout.places.items() if key not in names}}
 
 
 def _tails(key: str) -> Iterable[str]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ckpt_migrate.matching.families.histories import Found, Histories
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import NamedMetric, Score, World
     from ckpt_migrate.tracking.records import RunDetails
@@ -229,10 +230,10 @@ def _same_pairs(
     world: World, details: Mapping[str, RunDetails], names: Mapping[str, Sequence[str]]
 ) -> tuple[float, float]:
     """Return how many pairs of runs with one config have the same last values, and how many such pairs there are."""
-    groups: defaultdict[frozenset[tuple[str, str]], Counter[tuple[float, ...]]] = defaultdict(Counter)
+    groups: defaultdict[Params, Counter[tuple[float, ...]]] = defaultdict(Counter)
     for run_id, values in sorted(last_values(names, details).items()):
-        if values and run_id in world.index.signs:
-            groups[world.index.signs[run_id]][values] += 1
+        if values and run_id in world.index.logged:
+            groups[world.index.logged[run_id]][values] += 1
     same = sum(math.comb(count, 2) for values in groups.values() for count in values.values())
     pairs = sum(math.comb(sum(values.values()), 2) for values in groups.values())
     return same, pairs

@@ -12,7 +12,8 @@ from ckpt_migrate.matching.model.pair import LARGEST_BITS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ckpt_migrate.matching.families.compare import Params, Sign
+    from ckpt_migrate.matching.families.keys import Layout
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.pair import World
 
 FAITHFUL_DIFFERENCE = 3e-4
@@ -40,13 +41,13 @@ class Differences:
         self._chances = chances
         self._agreeing = {key: math.log2(1 - chance) for key, chance in chances.items()}
         self._differing = {key: math.log2(chance) - self._agreeing[key] for key, chance in chances.items()}
-        self._whole: dict[Sign, float] = {}
+        self._whole: dict[Layout, float] = {}
 
     def log2(self, config: Params, comparison: Comparison) -> float:
         """Return log2 of the chance that just these keys of a config agree in a true pair, and just those differ."""
-        whole = self._whole.get(config.sign)
+        whole = self._whole.get(config.layout)
         if whole is None:
-            whole = self._whole[config.sign] = sum(map(self._agree_log2, sorted(config)))
+            whole = self._whole[config.layout] = sum(map(self._agree_log2, config.layout.keys))
         for key in comparison.absent:
             whole -= self._agree_log2(key)
         for key in comparison.differing:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.matching.clock.fit import FittedClock, Reading
     from ckpt_migrate.matching.families.background import ParamIndex
-    from ckpt_migrate.matching.families.compare import Params
     from ckpt_migrate.matching.families.mtimes import Ends
     from ckpt_migrate.matching.families.params import Differences
     from ckpt_migrate.matching.families.references import Reference
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.strata import Strata, Stratum
     from ckpt_migrate.matching.model.twins import Twins
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Evidence, FactKind
-from ckpt_migrate.matching.families.compare import comparable
 from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.matching.families.mtimes import newest_weights_s, own_times_s, weights_times_s
 from ckpt_migrate.matching.families.references import named_in_config, written_as
 from ckpt_migrate.matching.families.stamps import is_plausible
+from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.pair import NamedMetric, Seen
 
 if TYPE_CHECKING:

@@ -11,10 +11,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.families.compare import apart
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.clock.fit import FittedClock
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.tracking.records import Run
 
@@ -126,7 +129,7 @@ def launch_window(clocks: Iterable[FittedClock]) -> float:
 
 def count_twins(
     runs: Iterable[Run],
-    signs: Mapping[str, frozenset[tuple[str, str]]],
+    logged: Mapping[str, Params],
     values: Mapping[str, tuple[float, ...]],
     strata: Strata,
     *,
@@ -137,7 +140,7 @@ def count_twins(
 
     Args:
         runs: All runs.
-        signs: Keys of configs with the values that each run logged, by run id; empty where it logged none.
+        logged: What each run logged of keys that configs have, by run id; empty where it logged none.
         values: Last values of the metrics in question, rounded as in file names, by run id.
         strata: How often each kind of run has a directory.
         window_s: Half-width of the window of a launch, seconds.
@@ -162,8 +165,8 @@ def count_twins(
         low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
         siblings[run_id] = sums[high] - sums[low] - weights[i]
         for k in (i + sign * step for step in PARTNER_STEPS for sign in (-1, 1)):
-            if low <= k < high and bool(signs[run_id]) == bool(signs[timed[k][1]]):
-                pair = _pair(run, timed[k][2], signs, values, weights[k])
+            if low <= k < high and bool(logged[run_id]) == bool(logged[timed[k][1]]):
+                pair = _pair(run, timed[k][2], logged, values, weights[k])
                 pairs[run.experiment_id].append(pair)
                 local[launch].append(pair)
     return Twins(
@@ -180,7 +183,7 @@ def count_twins(
 def _pair(
     first: Run,
     second: Run,
-    signs: Mapping[str, frozenset[tuple[str, str]]],
+    logged: Mapping[str, Params],
     values: Mapping[str, tuple[float, ...]],
     weight: float,
 ) -> Pair:
@@ -191,7 +194,7 @@ def _pair(
     return Pair(
         ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
         ends,
-        frozenset(key for key, _ in signs[first.run_id] ^ signs[second.run_id]),
+        apart(logged[first.run_id], logged[second.run_id]),
         one == other if one and other else None,
         weight,
     )
