@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.errors import EXIT_UNDECIDED
 
 if TYPE_CHECKING:
@@ -15,9 +15,15 @@ if TYPE_CHECKING:
 
 
 @click.command("find", short_help="Look up any id or name, old or new, of a directory or a run.")
-@click.argument("queries", nargs=-1, required=True, metavar="ID...")
+@click.argument("queries", nargs=-1, required=True, metavar="ID...", shell_complete=completion.ids)
 @click.option(
-    "--root", "roots", multiple=True, required=True, type=click.Path(readable=False), help="Where checkpoints lie."
+    "--root",
+    "roots",
+    multiple=True,
+    required=True,
+    type=click.Path(readable=False),
+    shell_complete=completion.folders,
+    help="Where checkpoints lie.",
 )
 @options.tracking_uri
 @options.migration

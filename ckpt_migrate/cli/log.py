@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.journal.history import LogState
@@ -25,7 +25,7 @@ UNKNOWN_STATES = frozenset({LogState.UNREACHABLE, LogState.UNREADABLE})
 
 
 @click.command("log", short_help="List past applies and the state each is in.")
-@click.argument("root", default=".", type=click.Path(readable=False))
+@click.argument("root", default=".", type=click.Path(readable=False), shell_complete=completion.folders)
 @options.output_format
 def command(root: str, output_format: str) -> int:
     """List the applies at or below ROOT (default: here), oldest first, and the state that each is in.

@@ -15,7 +15,12 @@ Command = TypeVar("Command", bound=Any)
 def roots(command: Command) -> Command:
     """Add ROOT..., the directories to look below."""
     wrapped: Command = click.argument(
-        "roots", nargs=-1, required=True, type=click.Path(readable=False), metavar="ROOT..."
+        "roots",
+        nargs=-1,
+        required=True,
+        type=click.Path(readable=False),
+        metavar="ROOT...",
+        shell_complete=completion.folders,
     )(command)
     return wrapped
 
@@ -33,6 +38,7 @@ def tracking_uri(command: Command) -> Command:
         metavar="URI",
         envvar="CKPT_MIGRATE_TRACKING_URI",
         show_envvar=True,
+        shell_complete=completion.stores,
         help=text,
     )(command)
     return wrapped

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.loudness import Loudness, current
 from ckpt_migrate.cli.references import reference_lines, references_data
 from ckpt_migrate.errors import EXIT_UNDECIDED
@@ -32,7 +32,15 @@ REFERENCES_HELP = (
 @options.tracking_uri
 @options.migration
 @options.timezone
-@click.option("-o", "--output", "path", default="plan.yaml", show_default=True, help="The plan's file; - prints it.")
+@click.option(
+    "-o",
+    "--output",
+    "path",
+    default="plan.yaml",
+    show_default=True,
+    shell_complete=completion.files,
+    help="The plan's file; - prints it.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace a plan that a person has edited.")
 @click.option("--references", multiple=True, metavar="PATH", type=click.Path(readable=False), help=REFERENCES_HELP)
 @click.option("--leave-links", is_flag=True, help="Have apply leave a link at each old name, to the new one.")
@@ -40,7 +48,12 @@ REFERENCES_HELP = (
 @click.option("--all", "with_linked", is_flag=True, help="Give directories that need nothing an entry, too.")
 @click.option("--with-deleted", is_flag=True, help="Rename to runs that are deleted in MLflow, too.")
 @click.option("--audit", "with_audit", is_flag=True, help="Match again with evidence hidden and rivals added.")
-@click.option("--keep", metavar="PLAN", help="Take over a person's answers from an earlier plan, as certain.")
+@click.option(
+    "--keep",
+    metavar="PLAN",
+    shell_complete=completion.plans,
+    help="Take over a person's answers from an earlier plan, as certain.",
+)
 @options.cache
 @options.output_format
 def command(

@@ -14,8 +14,22 @@ from ckpt_migrate.cli import completion, options, output
 @click.argument(
     "path", metavar="PLAN|LOG|latest", type=click.Path(readable=False), shell_complete=completion.plans_and_logs
 )
-@click.option("-o", "--output", "target", default="report.html", show_default=True, help="The page's file.")
-@click.option("--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here.")
+@click.option(
+    "-o",
+    "--output",
+    "target",
+    default="report.html",
+    show_default=True,
+    shell_complete=completion.files,
+    help="The page's file.",
+)
+@click.option(
+    "--root",
+    default=".",
+    type=click.Path(readable=False),
+    shell_complete=completion.folders,
+    help="Where `latest` looks; default: here.",
+)
 @options.output_format
 def command(*, path: str, target: str, root: str, output_format: str) -> int:
     """Make one HTML file of PLAN: time line, cases, what apply will do; of LOG: what became of it.

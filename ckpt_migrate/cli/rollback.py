@@ -26,7 +26,11 @@ UNDONE = frozenset({LogState.EMPTY, LogState.ROLLED_BACK})
 @click.command("rollback", short_help="Put back every name, byte and time stamp of an apply.")
 @click.argument("log", metavar="LOG|latest", type=click.Path(readable=False), shell_complete=completion.logs)
 @click.option(
-    "--root", default=".", type=click.Path(readable=False), help="Where `latest` looks; default: here and below."
+    "--root",
+    default=".",
+    type=click.Path(readable=False),
+    shell_complete=completion.folders,
+    help="Where `latest` looks; default: here and below.",
 )
 @options.dry_run
 @options.yes

@@ -8,7 +8,7 @@ import shlex
 import click
 
 from ckpt_migrate import api
-from ckpt_migrate.cli import options, output
+from ckpt_migrate.cli import completion, options, output
 from ckpt_migrate.cli.rows import print_rows
 from ckpt_migrate.errors import EXIT_UNDECIDED, UsageError
 from ckpt_migrate.plan.words import count
@@ -18,7 +18,12 @@ from ckpt_migrate.plan.words import count
 @options.roots
 @options.tracking_uri
 @options.migration
-@click.option("--known", metavar="FILE", help="Directories whose findings do not count, a name or path a line.")
+@click.option(
+    "--known",
+    metavar="FILE",
+    shell_complete=completion.files,
+    help="Directories whose findings do not count, a name or path a line.",
+)
 @options.output_format
 def command(
     roots: tuple[str, ...], tracking_uri: tuple[str, ...], migration: str, known: str | None, output_format: str
