@@ -9,7 +9,7 @@ STEP ?= 1
 BIN := $(VENV)/bin
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs test-oldest lint eval real-truth fuzz bench crash clean
+.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench crash clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -44,6 +44,10 @@ test-browser: $(VENV)/.installed-dev
 docs: $(VENV)/.installed
 	$(BIN)/python $(PIP_INSTALL) --editable '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# The manual pages in man/, made from the commands; a test holds them against each other.
+man: $(VENV)/.installed-dev
+	$(BIN)/python docs/manual.py
 
 # What people install: the wheel by pip and by uv tool, the sdist by pip, each into an environment of its own.
 test-install: $(VENV)/.installed

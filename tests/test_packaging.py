@@ -29,7 +29,7 @@ DATA = {
     *(f"ckpt_migrate/schemas/{name}.json" for name in ("output", "plan", "recipe")),
 }
 """Files of the package that are no modules."""
-SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", ".ci"}
+SOURCE_FOLDERS = {"ckpt_migrate", "migrations", "tests", "evaluation", "benchmarks", "docs", "man", ".ci"}
 SOURCE_FILES = {
     "pyproject.toml",
     "PKG-INFO",
@@ -46,6 +46,8 @@ NEVER_IMPORTED = {"tzdata"}
 """Dependencies that `zoneinfo` of the standard library looks for by itself."""
 NEWER_STANDARD_LIBRARY = {"tomllib"}
 """Imported where the Python that runs has it, done without on an older one."""
+SHARED = "share/man/man1"
+"""Where manual pages go in an environment: `man` looks there when its `bin` is on the path."""
 MOST_LINES = 400
 
 needs_hatchling = pytest.mark.skipif(
@@ -57,7 +59,8 @@ def shipped() -> set[str]:
     """Return what a wheel holds besides its metadata."""
     modules = {module.relative_to(REPOSITORY).as_posix() for module in MODULES}
     recipes = {f"ckpt_migrate/migrations/{path.name}" for path in (REPOSITORY / "migrations").glob("*.yaml")}
-    return modules | recipes | DATA
+    pages = {f"{SHARED}/{path.name}" for path in (REPOSITORY / "man").glob("*.1")}
+    return modules | recipes | pages | DATA
 
 
 def build(kind: str, source: Path, folder: Path) -> Path:
@@ -72,7 +75,8 @@ def build(kind: str, source: Path, folder: Path) -> Path:
 def content(wheel: Path) -> set[str]:
     """Return what a wheel holds besides its metadata."""
     with zipfile.ZipFile(wheel) as archive:
-        return {name for name in archive.namelist() if ".dist-info/" not in name}
+        names = [name for name in archive.namelist() if ".dist-info/" not in name]
+    return {name.rpartition(".data/data/")[2] for name in names}
 
 
 @pytest.fixture(scope="module")
