@@ -269,8 +269,8 @@ class _Apply:
         return [task for task in self.tasks if task.item not in known]
 
     def _prepare_unit(self, unit: tuple[Task, ...], number: int) -> tuple[Change, ...]:
-        prepared = (self._prepare(task, number) for task in unit)
-        return tuple(change for change in prepared if change.source != change.target or change.files)
+        prepared = [self._prepare(task, number) for task in unit]
+        return tuple([change for change in prepared if change.source != change.target or change.files])
 
     def _prepare(self, task: Task, number: int) -> Change:
         """Look at a directory once more and return what is to be done to it."""

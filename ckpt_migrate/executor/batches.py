@@ -57,7 +57,9 @@ def make_group(
         rename for position, unit in enumerate(units) for rename in unit_renames(unit, f"{tag}-{number}-{position}")
     ]
     known = {} if folders is None else folders
-    holding = dict.fromkeys(os.path.dirname(change.target) for change in changes)
+    # With the separator: the name of a file system's top is nothing but that.
+    above = dict.fromkeys([change.target[: change.target.rfind(os.sep) + 1] for change in changes])
+    holding = [os.path.dirname(path) for path in above]
     times = [SetTimes(None, path, known[path] if path in known else os.stat(path).st_mtime_ns) for path in holding]
     return Group(number, phase, changes, tuple(renames), tuple(times))
 

@@ -32,6 +32,7 @@ from ckpt_migrate.executor.operations import (
     WriteFile,
 )
 from ckpt_migrate.executor.rights import may_set_times
+from ckpt_migrate.journal.intents import intent
 from ckpt_migrate.journal.logged_edits import to_record
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Executor:
         self.losses: list[str] = []
         self._journal = journal
         self._root = root
+        self._inside = os.path.join(root, "")
 
     def run(self, group: Group) -> None:
         """Log a group, make its changes, mark it done.
@@ -91,24 +93,21 @@ class Executor:
         except OSError as error:
             raise ChangeFailedError("the log cannot be written", error) from error
 
-    def _intents(self, group: Group) -> Iterator[dict[str, Any]]:
+    def _intents(self, group: Group) -> Iterator[dict[str, Any] | str]:
         via = {rename.item: rename.source for rename in group.renames}
         # The number of records tells a group that was written whole from one whose writing was cut short.
         size = len(group.changes) + len(group.edits) + len(group.tags) + len(group.folders)
         yield {"kind": "group", "group": group.number, "phase": group.phase.value, "size": size}
         for change in group.changes:
             aside = via.get(change.item)
-            yield {
-                "kind": "intent",
-                "group": group.number,
-                "item": change.item,
-                "source": self._relative(change.source),
-                "target": self._relative(change.target),
-                "via": None if aside in {None, change.source} else self._relative(str(aside)),
-                "identity": change.identity.to_json(),
-                "mtime_ns": change.mtime_ns,
-                "files": [self._file_record(file, group.phase) for file in change.files],
-            }
+            yield intent(
+                group.number,
+                change,
+                source=self._relative(change.source),
+                target=self._relative(change.target),
+                via=None if aside in {None, change.source} else self._relative(str(aside)),
+                files=[self._file_record(file, group.phase) for file in change.files],
+            )
         for located in group.edits:
             record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)
             yield {**record, "group": group.number}
@@ -132,8 +131,8 @@ class Executor:
         return record
 
     def _relative(self, path: str) -> str:
-        if path.startswith(f"{self._root}{os.sep}"):
-            return path[len(self._root) + 1 :]
+        if path.startswith(self._inside):
+            return path[len(self._inside) :]
         return os.path.relpath(path, self._root)
 
     def _change(self, group: Group, times: Sequence[SetTimes], late: list[int]) -> None:
@@ -203,11 +202,12 @@ def _sweep(operation: Sweep) -> None:
 
 
 def _rename(operation: Rename) -> None:
-    storage.rename_noreplace(operation.source, operation.target)
-    if os.lstat(operation.target).st_ino != operation.inode:
+    source, target = operation.source, operation.target
+    storage.rename_noreplace(source, target)
+    if os.lstat(target).st_ino != operation.inode:
         # Somebody swapped the directory since it was looked at: what was moved was not meant.
-        storage.rename_noreplace(operation.target, operation.source)
-        raise FileExistsError(errno.EEXIST, "another directory has taken its place", operation.source)
+        storage.rename_noreplace(target, source)
+        raise FileExistsError(errno.EEXIST, "another directory has taken its place", source)
 
 
 def _keep(files: Sequence[WriteFile | EditFile]) -> None:

@@ -44,18 +44,9 @@ class Identity:
     content: str
     witness: tuple[str, int, int] | None
 
-    def to_json(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "inode": self.inode,
-            "born_ns": self.born_ns,
-            "content": self.content,
-            "witness": None if self.witness is None else list(self.witness),
-        }
-
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Identity:
-        """Return what `to_json` was given."""
+        """Return what a record of `journal.intents` holds."""
         witness = record["witness"]
         return cls(
             inode=record["inode"],

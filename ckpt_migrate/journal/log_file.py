@@ -15,6 +15,7 @@ import json
 import os
 import stat
 import zlib
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ from ckpt_migrate.errors import JournalError
 from ckpt_migrate.journal.extent import Extent, path_of, read_extent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
 LOG_FORMAT = 1
@@ -34,8 +35,10 @@ LONGEST_LINE_BYTES = 128 << 20
 LAST_KINDS = frozenset({"end", "stopped", "pointer"})
 """Kinds of records that a writer leaves last, unless it was cut short."""
 _CRC_START = ',"crc":"'
+_CRC_START_BYTES = _CRC_START.encode()
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _TAIL_LENGTH = len(_CRC_START) + 8 + len('"}')
+_CRC_END = 8 + len('"}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Contents:
 
     Attributes:
         path: Absolute path of the file.
-        records: Every whole record, in order.
+        records: Every whole record, in order; none when they were handed over one by one.
         damage: A line for each place where a record was lost, empty for a log that is whole.
         is_cut: Whether records are missing at its end, or may be; `damage` says so, too.
         next_seq: Number that the next record gets. Records that were cut off keep theirs, so that they stay missed.
@@ -98,8 +101,10 @@ class Journal:
         """
         return cls(contents.path, is_new=False, next_seq=contents.next_seq, ends_in_line=contents.ends_in_line)
 
-    def append(self, records: Iterable[dict[str, Any]], *, is_synced: bool = True) -> None:
+    def append(self, records: Iterable[dict[str, Any] | str], *, is_synced: bool = True) -> None:
         """Append records, by default waiting until they are on the disk.
+
+        A record is data, or the JSON of one without its number, in ASCII and on one line.
 
         Raises:
             OSError: They could not be written or synced; the log stays readable and can be gone on with.
@@ -107,7 +112,10 @@ class Journal:
         lines: list[str] = [] if self._ends_in_line else [""]
         seq = self._next_seq
         for record in records:
-            lines.append(encode({"seq": seq, **record}))
+            if isinstance(record, str):
+                lines.append(_with_checksum(f'{{"seq":{seq},{record[1:]}'))
+            else:
+                lines.append(encode({"seq": seq, **record}))
             seq += 1
         data = "\n".join([*lines, ""]).encode("ascii")
         size_bytes = os.fstat(self._handle).st_size
@@ -157,27 +165,29 @@ class Journal:
 
 def encode(record: dict[str, Any]) -> str:
     """Return a record as its line, without the newline."""
-    text = _ENCODER.encode(record)
+    return _with_checksum(_ENCODER.encode(record))
+
+
+def _with_checksum(text: str) -> str:
     return f'{text[:-1]}{_CRC_START}{zlib.crc32(text.encode("ascii")):08x}"}}'
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """Return the record of a line, or None when the line is not whole."""
-    tail = line[-_TAIL_LENGTH:]
-    if not tail.startswith(_CRC_START.encode()):
-        return None
-    text = line[:-_TAIL_LENGTH] + b"}"
-    if tail[len(_CRC_START) : -2] != f"{zlib.crc32(text):08x}".encode() or tail[-2:] != b'"}':
+    text, tail = line[:-_TAIL_LENGTH] + b"}", line[-_TAIL_LENGTH:]
+    if tail != b'%b%08x"}' % (_CRC_START_BYTES, zlib.crc32(text)):
         return None
     try:
-        record = json.loads(text)
+        record = json.loads(text.decode("ascii"))
     except ValueError:
         return None
     return record if isinstance(record, dict) and isinstance(record.get("seq"), int) else None
 
 
-def read(path: str) -> Contents:
+def read(path: str, take: Callable[[dict[str, Any]], None] | None = None) -> Contents:
     """Read all that can be read of a log.
+
+    `take` is given each record as it is read, and `Contents.records` is empty then: those of a long log fill memory.
 
     A last line without an end is what a crash leaves, and was never acted upon: intents are on the disk before
     anything is changed. A last line with an end that is no record, a number missing in between, or fewer records
@@ -186,18 +196,20 @@ def read(path: str) -> Contents:
     Raises:
         JournalError: It cannot be opened, is no file, or not one line of it is a record of this tool.
     """
+    records: list[dict[str, Any]] = []
     try:
-        return _read(path)
+        return _read(path, records, records.append if take is None else take)
     except OSError as error:
         remedy = "Logs lie in ROOT/.ckpt-migrate; `ckpt-migrate log ROOT` lists them."
         raise JournalError(f"cannot read the log ({error.strerror})", where=path, remedy=remedy) from error
 
 
-def _read(path: str) -> Contents:
-    records: list[dict[str, Any]] = []
+def _read(path: str, records: list[dict[str, Any]], take: Callable[[dict[str, Any]], None]) -> Contents:
     damage: list[str] = []
     unread: list[int] = []
     number = size_bytes = expected = 0
+    last_kind: str | None = None
+    seen = _Seen()
     start, ends_in_line = b"", True
     for number, full_line in enumerate(_lines(path), 1):
         size_bytes += len(full_line)
@@ -205,28 +217,32 @@ def _read(path: str) -> Contents:
         line = full_line.removesuffix(b"\n")
         start = start or line[:2]
         # A damaged newline must not pass for a damaged or torn record: the record before it is whole.
-        record = decode(line) or decode(line[:-1])
+        record = decode(line)
+        if record is None:
+            record, line = decode(line[:-1]), line[:-1]
         if record is None:
             unread += [number] if line else []
             continue
         if record["seq"] < expected and not unread:
-            if not _is_repeated(record, records):
+            if not seen.has(record["seq"], line):
                 damage.append(f"line {number}: its number is that of another record before it; it is passed over")
             continue
         if record["seq"] != expected:
             damage.append(_describe_loss(unread, number, record["seq"] - expected))
         unread.clear()
+        seen.add(record["seq"], line)
         expected = record["seq"] + 1
-        records.append(record)
+        last_kind = record.get("kind", "")
+        take(record)
     is_end_damaged = bool(unread) and (ends_in_line or unread[0] != number)
     if is_end_damaged:
         damage.append(_describe_loss(unread, number, len(unread)))
     is_torn_start = number == 1 and start in {b'{"', b"{"} and path.endswith(SUFFIX)
-    if not records and size_bytes and not is_torn_start:
+    if last_kind is None and size_bytes and not is_torn_start:
         what = "this is no log of ckpt-migrate, or every line of it is damaged"
         remedy = "Name a file from ROOT/.ckpt-migrate; `ckpt-migrate log ROOT` lists them."
         raise JournalError(what, where=path, remedy=remedy)
-    missing, cut = _missing_end(path, records, expected, explained=len(unread) if is_end_damaged else 0)
+    missing, cut = _missing_end(path, last_kind, expected, explained=len(unread) if is_end_damaged else 0)
     return Contents(
         path=path,
         records=tuple(records),
@@ -238,10 +254,22 @@ def _read(path: str) -> Contents:
     )
 
 
-def _is_repeated(record: dict[str, Any], records: list[dict[str, Any]]) -> bool:
-    """Say whether a record stands among these, which are sorted by number: read twice, it says nothing new."""
-    position = bisect_left(records, record["seq"], key=lambda each: each["seq"])
-    return position < len(records) and records[position] == record
+class _Seen:
+    """The records read so far by number and checksum; the numbers rise."""
+
+    def __init__(self) -> None:
+        self._numbers = array("q")
+        self._checksums = array("L")
+
+    def add(self, number: int, line: bytes) -> None:
+        self._numbers.append(number)
+        self._checksums.append(int(line[-_CRC_END:-2], 16))
+
+    def has(self, number: int, line: bytes) -> bool:
+        """Say whether a record was read before: read twice, it says nothing new."""
+        position = bisect_left(self._numbers, number)
+        is_known = position < len(self._numbers) and self._numbers[position] == number
+        return is_known and self._checksums[position] == int(line[-_CRC_END:-2], 16)
 
 
 def _lines(path: str) -> Iterator[bytes]:
@@ -260,16 +288,14 @@ def _lines(path: str) -> Iterator[bytes]:
             yield line
 
 
-def _missing_end(
-    path: str, records: list[dict[str, Any]], expected: int, *, explained: int
-) -> tuple[int, tuple[str, ...]]:
+def _missing_end(path: str, last_kind: str | None, expected: int, *, explained: int) -> tuple[int, tuple[str, ...]]:
     """Return how many records are missing at the end, and in words whether they were cut off.
 
     `explained` is how many damaged lines stand there. Where it cannot be told, one is taken to be missing.
     """
     extent = read_extent(path)
     if extent is None:
-        if records and records[-1].get("kind") in LAST_KINDS:
+        if last_kind in LAST_KINDS:
             return 0, ()
         beside = os.path.basename(path_of(path))
         return 1, (f"its end may have been cut off: it has no last record, and {beside}, which tells, is missing",)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,13 @@ from trees.logs import SCENARIOS, campaign
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import JournalError
+from ckpt_migrate.executor.identity import Identity
+from ckpt_migrate.executor.operations import Change
 from ckpt_migrate.journal.ends import Ended, read_ends
 from ckpt_migrate.journal.extent import path_of
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
+from ckpt_migrate.journal.intents import intent
 from ckpt_migrate.journal.log_file import Journal, decode, encode, read
 from ckpt_migrate.rollback import roll_back
 
@@ -270,3 +274,42 @@ def test_a_record_under_another_ones_number_is_passed_over_and_named(tmp_path: P
     contents = read(str(path))
     assert [record["seq"] for record in contents.records] == [0, 1, 2, 3]
     assert contents.damage == ("line 4: its number is that of another record before it; it is passed over",)
+
+
+@given(st.text(), st.text(), st.none() | st.text(), st.none() | st.text(), st.lists(st.dictionaries(st.text(), JSON)))
+def test_an_intent_put_together_is_what_an_encoder_writes(
+    source: str, target: str, via: str | None, oldest: str | None, files: list[dict[str, object]]
+) -> None:
+    """Whatever stands in names, the record is one line of ASCII that says the same; so it is with its number."""
+    witness = None if oldest is None else (oldest, 7, -5)
+    change = Change(3, "/a", "/b", Identity(17, 1_769_918_347_000_000_001, "00ff", witness), -1)
+    text = intent(2, change, source=source, target=target, via=via, files=files)
+    record = json.loads(text)
+    assert text.isascii()
+    assert text.isprintable()
+    assert Identity.from_json(record.pop("identity")) == change.identity
+    named = {"source": source, "target": target, "via": via, "files": files}
+    assert record == {"kind": "intent", "group": 2, "item": 3, "mtime_ns": -1, **named}
+
+
+def test_records_given_as_text_are_numbered_and_sealed_like_others(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with Journal.create(str(path)) as journal:
+        journal.append([{"kind": "note"}, '{"kind":"text"}'])
+        journal.append(['{"kind":"text"}'])
+    assert [(record["seq"], record["kind"]) for record in read(str(path)).records] == [
+        (0, "note"),
+        (1, "text"),
+        (2, "text"),
+    ]
+
+
+def test_records_can_be_taken_one_by_one(tmp_path: Path) -> None:
+    """The same in the same order, with the same findings, and none is kept."""
+    path = tmp_path / "log.jsonl"
+    _write(path, 3)
+    path.write_bytes(path.read_bytes().replace(b"note", b"noto", 1))
+    taken: list[dict[str, object]] = []
+    contents = read(str(path), taken.append)
+    assert contents.records == ()
+    assert replace(contents, records=tuple(taken)) == read(str(path))
