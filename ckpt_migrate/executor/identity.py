@@ -105,8 +105,8 @@ def sight(path: str, status: Status, *, ignored: Collection[str]) -> Sight:
     return Sight(identity, fingerprint_rows(status.inode, rows), status.mtime_ns, max(newest_ns, status.mtime_ns))
 
 
-def is_same(path: str, identity: Identity, device: int) -> bool:
-    """Say whether the directory at `path` is the one known, judged without listing it.
+def recognise(path: str, identity: Identity, device: int) -> Status | None:
+    """Look at `path` and return what is there if it is the directory known, judged without listing it; else None.
 
     `device` is the device of its root at present: device numbers may change at every mount, but a checkpoint is
     always on its root's.
@@ -114,17 +114,14 @@ def is_same(path: str, identity: Identity, device: int) -> bool:
     try:
         status = look(path)
     except OSError:
-        return False
-    return is_known(path, status, identity, device)
-
-
-def is_known(path: str, status: Status, identity: Identity, device: int) -> bool:
-    """Say whether what was looked at just now at `path` is the directory known; see `is_same`."""
+        return None
     if status.inode != identity.inode or status.device != device or not status.is_directory:
-        return False
+        return None
     if status.born_ns and identity.born_ns:
-        return status.born_ns == identity.born_ns
-    return identity.witness is None or _witnessed(path, identity.witness)
+        is_same = status.born_ns == identity.born_ns
+    else:
+        is_same = identity.witness is None or _witnessed(path, identity.witness)
+    return status if is_same else None
 
 
 def is_copy(path: str, identity: Identity, device: int, *, ignored: Collection[str]) -> bool:

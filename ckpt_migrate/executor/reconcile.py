@@ -11,18 +11,21 @@ import os
 import stat
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.executor.filestate import FileState, read_state, state_or_none
 from ckpt_migrate.executor.groups import ASIDE
-from ckpt_migrate.executor.identity import is_copy, is_same
+from ckpt_migrate.executor.identity import is_copy, recognise
 from ckpt_migrate.executor.kept import EDITED_ELSEWHERE, SEPARATE, is_original, is_restored
 from ckpt_migrate.executor.operations import Change, Sweep, WriteFile
+from ckpt_migrate.executor.status import look
 from ckpt_migrate.storage import CLAIM_MODE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from ckpt_migrate.executor.status import Status
     from ckpt_migrate.journal.history import LoggedFile, LoggedItem
 
 
@@ -71,21 +74,28 @@ def reconcile(items: Iterable[LoggedItem], goal: Goal, *, tag: str, vacated: Col
     A change whose target is taken by something that does not move away itself becomes an obstacle.
     """
     listed = list(items)
-    known = {logged.item: _locate(logged) for logged in listed}
+    device_of = lru_cache(maxsize=None)(_device)
+    known = {logged.item: _locate(logged, device_of) for logged in listed}
     # Twins are common (a checkpoint and its copy): what is known by its inode is never taken for another's copy.
-    taken = {place for place in known.values() if place is not None}
+    taken = {place.path for place in known.values() if place is not None}
     findings = []
     for logged in listed:
-        place, is_copied = known[logged.item], False
-        if place is None:
-            place, is_copied = _locate_copy(logged, taken), True
+        place = known[logged.item] or _locate_copy(logged, taken, device_of)
         if place is None:
             findings.append(_not_found(logged, taken))
         else:
-            taken.add(place)
-            findings.append(_find(logged, goal, tag, place, is_copied=is_copied))
+            taken.add(place.path)
+            findings.append(_find(logged, goal, tag, place))
     _block_occupied(findings, vacated)
     return findings
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a directory was found; `status` is what it is there, None for a copy that has to be looked at yet."""
+
+    path: str
+    status: Status | None
 
 
 def _not_found(logged: LoggedItem, taken: set[str]) -> Finding:
@@ -95,20 +105,20 @@ def _not_found(logged: LoggedItem, taken: set[str]) -> Finding:
     return Finding(logged, obstacle=f"nothing is at {logged.places[-1]} any more", is_missing=True)
 
 
-def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bool) -> Finding:
-    finding = Finding(logged)
+def _find(logged: LoggedItem, goal: Goal, tag: str, located: _Place) -> Finding:
+    place = located.path
+    finding = Finding(logged, place)
     wanted = logged.source if goal is Goal.BEFORE else logged.target
-    finding.place = place
     try:
-        found = os.lstat(place)
+        found = look(place) if located.status is None else located.status
     except OSError as error:
         finding.obstacle = f"{place}: {error.strerror}"
         return finding
-    identity = replace(logged.identity, inode=found.st_ino) if is_copied else logged.identity
+    identity = logged.identity if located.status is not None else replace(logged.identity, inode=found.inode)
     sweeps = _leftovers(logged, goal, place, finding)
     files = _files(logged, goal, place, tag, finding)
-    mtime_ns = found.st_mtime_ns if logged.mtime_ns is None else logged.mtime_ns
-    is_late = mtime_ns != found.st_mtime_ns
+    mtime_ns = found.mtime_ns if logged.mtime_ns is None else logged.mtime_ns
+    is_late = mtime_ns != found.mtime_ns
     if (files or sweeps) and not os.access(place, os.R_OK | os.W_OK | os.X_OK):
         finding.obstacle = f"no permission to change manifests in {place}"
         return finding
@@ -117,22 +127,26 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, place: str, *, is_copied: bo
     return finding
 
 
-def _locate(logged: LoggedItem) -> str | None:
-    device = _device(logged)
-    return next((path for path in reversed(logged.places) if is_same(path, logged.identity, device)), None)
-
-
-def _locate_copy(logged: LoggedItem, taken: set[str]) -> str | None:
-    device = _device(logged)
+def _locate(logged: LoggedItem, device_of: Callable[[str], int]) -> _Place | None:
+    device = device_of(os.path.dirname(logged.source))
     for path in reversed(logged.places):
-        if path not in taken and is_copy(path, logged.identity, device, ignored=(*logged.manifests, *logged.files)):
-            return path
+        status = recognise(path, logged.identity, device)
+        if status is not None:
+            return _Place(path, status)
     return None
 
 
-def _device(logged: LoggedItem) -> int:
+def _locate_copy(logged: LoggedItem, taken: set[str], device_of: Callable[[str], int]) -> _Place | None:
+    device = device_of(os.path.dirname(logged.source))
+    for path in reversed(logged.places):
+        if path not in taken and is_copy(path, logged.identity, device, ignored=(*logged.manifests, *logged.files)):
+            return _Place(path, None)
+    return None
+
+
+def _device(folder: str) -> int:
     try:
-        return os.stat(os.path.dirname(logged.source)).st_dev
+        return os.stat(folder).st_dev
     except OSError:
         return -1
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from ckpt_migrate import storage
 from ckpt_migrate.journal.extent import read_extent
 from ckpt_migrate.journal.history import LogState
-from ckpt_migrate.journal.log_file import LOG_FORMAT, decode
+from ckpt_migrate.journal.line import decode
+from ckpt_migrate.journal.log_file import LOG_FORMAT
 
 _LONGEST_BYTES = 1 << 20
 """Of a first or last record; a first one has the roots in it."""

@@ -11,10 +11,8 @@ Whether the file still ends where its writer left it is known from its extent (s
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
-import zlib
 from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
@@ -23,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from ckpt_migrate import storage
 from ckpt_migrate.errors import JournalError
 from ckpt_migrate.journal.extent import Extent, path_of, read_extent
+from ckpt_migrate.journal.line import checksum_of, decode, encode, with_checksum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -34,11 +33,6 @@ LONGEST_LINE_BYTES = 128 << 20
 """No record comes near: two manifests of at most 4 MiB, each before and after, with every byte escaped, are 96 MiB."""
 LAST_KINDS = frozenset({"end", "stopped", "pointer"})
 """Kinds of records that a writer leaves last, unless it was cut short."""
-_CRC_START = ',"crc":"'
-_CRC_START_BYTES = _CRC_START.encode()
-_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-_TAIL_LENGTH = len(_CRC_START) + 8 + len('"}')
-_CRC_END = 8 + len('"}')
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +107,7 @@ class Journal:
         seq = self._next_seq
         for record in records:
             if isinstance(record, str):
-                lines.append(_with_checksum(f'{{"seq":{seq},{record[1:]}'))
+                lines.append(with_checksum(f'{{"seq":{seq},{record[1:]}'))
             else:
                 lines.append(encode({"seq": seq, **record}))
             seq += 1
@@ -161,27 +155,6 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def encode(record: dict[str, Any]) -> str:
-    """Return a record as its line, without the newline."""
-    return _with_checksum(_ENCODER.encode(record))
-
-
-def _with_checksum(text: str) -> str:
-    return f'{text[:-1]}{_CRC_START}{zlib.crc32(text.encode("ascii")):08x}"}}'
-
-
-def decode(line: bytes) -> dict[str, Any] | None:
-    """Return the record of a line, or None when the line is not whole."""
-    text, tail = line[:-_TAIL_LENGTH] + b"}", line[-_TAIL_LENGTH:]
-    if tail != b'%b%08x"}' % (_CRC_START_BYTES, zlib.crc32(text)):
-        return None
-    try:
-        record = json.loads(text.decode("ascii"))
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) and isinstance(record.get("seq"), int) else None
 
 
 def read(path: str, take: Callable[[dict[str, Any]], None] | None = None) -> Contents:
@@ -263,13 +236,13 @@ class _Seen:
 
     def add(self, number: int, line: bytes) -> None:
         self._numbers.append(number)
-        self._checksums.append(int(line[-_CRC_END:-2], 16))
+        self._checksums.append(checksum_of(line))
 
     def has(self, number: int, line: bytes) -> bool:
         """Say whether a record was read before: read twice, it says nothing new."""
         position = bisect_left(self._numbers, number)
         is_known = position < len(self._numbers) and self._numbers[position] == number
-        return is_known and self._checksums[position] == int(line[-_CRC_END:-2], 16)
+        return is_known and self._checksums[position] == checksum_of(line)
 
 
 def _lines(path: str) -> Iterator[bytes]:

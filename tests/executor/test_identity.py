@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ckpt_migrate.executor import status
-from ckpt_migrate.executor.identity import Identity, is_copy, is_same, sight
+from ckpt_migrate.executor.identity import Identity, is_copy, recognise, sight
 from ckpt_migrate.executor.status import look
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ def _who(path: Path) -> Identity:
     return sight(str(path), look(str(path)), ignored=IGNORED).identity
 
 
+def _is_same(path: str, who: Identity, device: int) -> bool:
+    return recognise(path, who, device) is not None
+
+
 def _device(path: Path) -> int:
     return os.stat(path.parent).st_dev
 
@@ -42,15 +46,15 @@ def test_it_is_the_same_after_a_rename_and_after_new_files(directory: Path) -> N
     moved = directory.rename(directory.with_name("b"))
     (moved / "README.md").write_bytes(b"x")
     (moved / "later.ckpt").write_bytes(b"x")
-    assert is_same(str(moved), who, _device(moved))
-    assert not is_same(str(directory), who, _device(moved))
+    assert _is_same(str(moved), who, _device(moved))
+    assert not _is_same(str(directory), who, _device(moved))
 
 
 def test_another_one_with_the_same_inode_is_told_by_its_birth(directory: Path) -> None:
     who = _who(directory)
     if not who.born_ns:
         pytest.skip("this file system knows no birth times")
-    assert not is_same(str(directory), replace(who, born_ns=who.born_ns - 1), _device(directory))
+    assert not _is_same(str(directory), replace(who, born_ns=who.born_ns - 1), _device(directory))
 
 
 def test_without_birth_times_the_oldest_file_is_the_witness(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,19 +63,19 @@ def test_without_birth_times_the_oldest_file_is_the_witness(directory: Path, mon
     who = _who(directory)
     assert (who.born_ns, who.witness) == (0, ("config.json", 2, 5))
     (directory / "inner" / "last.ckpt").write_bytes(b"other weights")
-    assert is_same(str(directory), who, _device(directory))
+    assert _is_same(str(directory), who, _device(directory))
     os.utime(directory / "config.json", ns=(6, 6))
-    assert not is_same(str(directory), who, _device(directory))
+    assert not _is_same(str(directory), who, _device(directory))
     (directory / "config.json").unlink()
-    assert not is_same(str(directory), who, _device(directory))
+    assert not _is_same(str(directory), who, _device(directory))
 
 
 def test_a_link_or_another_device_is_never_the_same(directory: Path) -> None:
     who = _who(directory)
     link = directory.with_name("link")
     link.symlink_to(directory)
-    assert not is_same(str(link), who, _device(directory))
-    assert not is_same(str(directory), who, _device(directory) + 1)
+    assert not _is_same(str(link), who, _device(directory))
+    assert not _is_same(str(directory), who, _device(directory) + 1)
 
 
 def test_a_copy_is_one_to_the_byte_count_and_nanosecond(directory: Path) -> None:

@@ -24,7 +24,8 @@ from ckpt_migrate.journal.extent import path_of
 from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.journal.intents import intent
-from ckpt_migrate.journal.log_file import Journal, decode, encode, read
+from ckpt_migrate.journal.line import decode, encode
+from ckpt_migrate.journal.log_file import Journal, read
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:

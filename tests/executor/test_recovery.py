@@ -187,7 +187,7 @@ def test_a_log_that_cannot_be_read_is_listed_and_blocks(small: Tree, recipe: Rec
 
 
 def test_a_log_of_a_newer_version_is_refused_not_misread(small: Tree, recipe: Recipe) -> None:
-    from ckpt_migrate.journal.log_file import encode  # noqa: PLC0415 - one user
+    from ckpt_migrate.journal.line import encode  # noqa: PLC0415 - one user
 
     log = apply_plan(small.plan(), recipe).log
     assert log is not None
