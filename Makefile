@@ -6,10 +6,12 @@ DEMO ?= ckpt-migrate-demo
 SEEDS ?= 20
 SECONDS ?= 60
 STEP ?= 1
+ECHARTS ?= 6.1.0
 BIN := $(VENV)/bin
+BROWSER := $(or $(CHROMIUM),$(shell command -v chromium || command -v google-chrome))
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench crash clean
+.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench bench-report report-library crash clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -32,12 +34,15 @@ demo: $(VENV)/.installed
 	rm -rf $(DEMO)
 	$(BIN)/ckpt-migrate demo $(DEMO)
 
-test: lint
+# Where there is a Chromium, on the path or named by CHROMIUM, the report is tested in it, too.
+test: lint $(if $(BROWSER),$(VENV)/.installed-browser)
 	$(BIN)/python -m pytest -n 2
 
-# The report in a real browser: a Chromium must be on the path, or named by CHROMIUM.
-test-browser: $(VENV)/.installed-dev
+$(VENV)/.installed-browser: $(VENV)/.installed-dev
 	$(BIN)/python $(PIP_INSTALL) --editable '.[test,browser]'
+	touch $@
+
+test-browser: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest tests/report -rs
 
 # The documentation as a site in site/; every warning is an error.
@@ -86,6 +91,10 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_apply.py
 	$(BIN)/python -m benchmarks.bench_references
 
+# The page of plans of 10, 1,000 and 10,000 directories in a real browser: its size, and how soon it can be used.
+bench-report: $(VENV)/.installed-browser
+	$(BIN)/python -m benchmarks.bench_report
+
 # Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th), logs harmed at every byte,
 # then random stories of them; prints how many states were tried and how many were lost.
 # Needs strace; power cuts need root, mkfs.ext4 and loop devices, and are skipped without them.
@@ -95,6 +104,14 @@ crash: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.power $(STEP)
 	PYTHONPATH=.:tests $(BIN)/python -m trees.logs $(STEP)
 	STORIES=500 $(BIN)/python -m pytest -q tests/executor/test_stories.py
+
+# The report's charting library as its project publishes it (needs npm); its version stands in the library's README.
+report-library:
+	npm pack --silent --pack-destination /tmp echarts@$(ECHARTS)
+	tar -xzf /tmp/echarts-$(ECHARTS).tgz -C ckpt_migrate/report/library --strip-components 1 --no-same-owner \
+	  package/LICENSE package/NOTICE package/licenses/LICENSE-d3
+	tar -xzOf /tmp/echarts-$(ECHARTS).tgz package/dist/echarts.common.min.js > ckpt_migrate/report/library/echarts.common.min.js
+	sha256sum ckpt_migrate/report/library/echarts.common.min.js
 
 clean:
 	rm -rf $(VENV) $(OLDEST) $(DEMO) site .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

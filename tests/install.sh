@@ -10,7 +10,7 @@ wheel=$(ls "$work"/dist/*.whl)
 sdist=$(ls "$work"/dist/*.tar.gz)
 bytes=$(stat -c %s "$wheel")
 echo "wheel: $bytes bytes"
-[ "$bytes" -lt 500000 ] || { echo "the wheel is too large"; exit 1; }
+[ "$bytes" -lt 1000000 ] || { echo "the wheel is too large"; exit 1; }
 
 check() {  # name, command
   local checkpoint=checkpoints/0123456789abcdef0123456789abcdef_20260201_041227

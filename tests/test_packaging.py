@@ -25,7 +25,12 @@ PACKAGE = REPOSITORY / "ckpt_migrate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 DATA = {
     "ckpt_migrate/py.typed",
-    *(f"ckpt_migrate/report/page.{kind}" for kind in ("css", "html", "js")),
+    *(f"ckpt_migrate/report/page/page.{kind}" for kind in ("css", "html")),
+    *(f"ckpt_migrate/report/page/{name}.js" for name in ("case", "charts", "data", "start", "table", "timeline")),
+    *(
+        f"ckpt_migrate/report/library/{name}"
+        for name in ("LICENSE", "NOTICE", "README.md", "echarts.common.min.js", "licenses/LICENSE-d3")
+    ),
     *(f"ckpt_migrate/schemas/{name}.json" for name in ("output", "plan", "recipe")),
 }
 """Files of the package that are no modules."""

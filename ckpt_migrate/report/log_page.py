@@ -45,7 +45,7 @@ def log_page(path: str) -> Page:
     if loaded is None:
         facts.append(("Plan", f"{history.plan_path or 'none'} is not there as it was applied: the cases are not shown"))
         rows = tuple(_bare_row(item, history) for item in history.items.values())
-        return Page(title, tuple(facts), None, rows, {}, {}, command=command)
+        return Page(title, tuple(facts), None, rows, {}, {}, command=command, is_log=True)
     plan, recipe = loaded
     page = plan_page(plan, recipe, ())
     known = [fact for fact in page.facts if fact[0] in {"Plan", "Runs", "Clock"}]
@@ -53,7 +53,7 @@ def log_page(path: str) -> Page:
         replace(row, outcome=_outcome(history.items[number], history) if number in history.items else "left alone")
         for number, row in enumerate(page.rows)
     )
-    return replace(page, title=title, facts=(*facts, *known), rows=rows, command=command)
+    return replace(page, title=title, facts=(*facts, *known), rows=rows, command=command, is_log=True)
 
 
 def _plan_of(history: History) -> tuple[Plan, Recipe] | None:
@@ -69,7 +69,8 @@ def _plan_of(history: History) -> tuple[Plan, Recipe] | None:
 def _bare_row(item: LoggedItem, history: History) -> Row:
     action = "repair" if item.source == item.target else "rename"
     new_name = None if action == "repair" else os.path.basename(item.target)
-    return Row(item.source, "matched", action, new_name=new_name, outcome=_outcome(item, history))
+    symbol = "+" if action == "repair" else "~"
+    return Row(item.source, "matched", action, symbol, new_name=new_name, outcome=_outcome(item, history))
 
 
 def _outcome(item: LoggedItem, history: History) -> str:

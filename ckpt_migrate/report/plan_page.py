@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ckpt_migrate.plan.records import Action, Status
-from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line
+from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line, symbol
 from ckpt_migrate.references.records import EditAction
 from ckpt_migrate.report.records import Case, Change, Line, Page, Row
 from ckpt_migrate.review.session import is_open
@@ -85,6 +85,7 @@ def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
         path=entry.checkpoint,
         found=HELD_BACK if entry.status is Status.MATCHED and is_open(entry) else found_words(entry),
         action=entry.action.value,
+        symbol=symbol(entry),
         stamp=None if parsed is None or parsed.local_time is None else parsed.local_time.isoformat(),
         new_name=target if entry.action is Action.RENAME else None,
         case=None if entry.run_id is None else _case(entry.run_id, entry.confidence, entry.evidence),

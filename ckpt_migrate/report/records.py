@@ -59,6 +59,7 @@ class Row:
         path: As the plan has it, or absolute.
         found: What was found of it: the plan's status, or `by hand`.
         action: What apply does, or did.
+        symbol: The same as the character that terminals show.
         stamp: Its stamp as local time, ISO 8601 without a zone; None when the name has none.
         new_name: Its name afterwards; None when it keeps its own.
         case: The run that it belongs to, and why; None while undecided.
@@ -72,6 +73,7 @@ class Row:
     path: str
     found: str
     action: str
+    symbol: str = "-"
     stamp: str | None = None
     new_name: str | None = None
     case: Case | None = None
@@ -112,6 +114,7 @@ class Page:
         starts: When they began, ISO 8601 in the zone of the stamps.
         changes: What names directories by their old names, and what becomes of it.
         command: What to do next, a command line; empty when nothing is left to do.
+        is_log: Whether it tells what was done, not what will be.
     """
 
     title: str
@@ -122,3 +125,4 @@ class Page:
     starts: Mapping[str, str]
     changes: tuple[Change, ...] = ()
     command: str = ""
+    is_log: bool = False

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.plan.records import Plan
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright, which drives a browser, is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed; `make test-browser` does")
 BROWSER = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium is on the path; it shows the page in this test")
-NASTY = "<script>document.title='broken'</script>&lt;<b>\u202eevil\x1b[2J"
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium is on the path, nor named by CHROMIUM")
+NASTY = "<script>document.title='broken'</script>&lt;<b>\u202eevil\x1b[2J\u2028\u200b{a|b}"
 MOST_MS = 3000
 MOST_BYTES = 15_000_000
 
@@ -43,7 +43,9 @@ def plan_of(count: int) -> Plan:
         entries.append(made)
         for run_id in filter(None, (made.run_id, *(one.run_id for one in made.candidates))):
             runs[run_id] = run(
-                run_id, start=f"{at - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}", params={"seed": str(number)}
+                run_id,
+                start=f"{at - timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}",
+                params={"seed": str(number), "host": run_id[:4]},
             )
     return small_plan(entries=tuple(entries), runs=runs, links=(), path="plan.yaml")
 
@@ -83,7 +85,7 @@ def opened(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         context = chromium.new_context(**{"viewport": {"width": 1280, "height": 900}, **settings})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(20_000)
         page.on("console", lambda message: seen.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: seen.append(f"error: {error}"))
         page.on("request", lambda asked: seen.append(asked.url) if asked.url != path.as_uri() else None)
@@ -110,22 +112,68 @@ def test_it_filters_sorts_and_tells_a_case(opened: Callable[..., Any]) -> None:
     assert page.locator("#rows tbody tr").first.inner_text().startswith("unmatched")  # what needs a person comes first
     page.select_option("#found", "ambiguous")
     assert page.locator("#count").inner_text() == "3 of 30 directories"
-    page.click("text=All")
+    page.click("text=Clear filters")
     wanted = plan.entries[4]
     page.fill("#text", f"{uid('old 4')[:8]} {(wanted.run_id or '')[:6]}".upper())
-    page.wait_for_function("document.querySelector('#count').textContent.startsWith('1 of')")
+    playwright.expect(page.locator("#count")).to_contain_text("1 of 30")
     assert names(page) == [wanted.checkpoint.rpartition("/")[2]]
-    page.click("text=All")
+    page.click("text=Clear filters")
     page.fill("#below", "0.9991")
     assert all(0 < float(text) < 0.9991 for text in page.locator("#rows td.number").all_inner_texts() if text)
-    page.click("text=All")
+    page.click("text=Clear filters")
     page.click(f"text={plan.entries[1].checkpoint.rpartition('/')[2]}")
     case = page.locator("dialog")
     assert case.locator("h3").all_inner_texts()[:2] == [f"Candidate {one.run_id}" for one in plan.entries[1].candidates]
-    page.click("text=Close")
+    assert case.locator("tr.differs td").first.inner_text() == "≠ host"
+    assert "3 alike" in case.inner_text()
+    page.click("#close")
     page.click(f"text={plan.entries[0].checkpoint.rpartition('/')[2]}")
-    assert case.locator(".waterfalllayer .point").count() == 3
+    fall = case.locator("#fall-0")
+    assert "prior \u22126.0, reference +20.0, in sum +14.0" in (fall.get_attribute("aria-label") or "")
+    assert {"prior", "reference", "in sum", "99.9024 %"} <= set(fall.locator("svg text").all_text_contents())
+    assert case.locator("tbody td:last-child").first.inner_text() == "1.5 %"  # 6 bits against, before all else
     assert "Doubt: it starts 40 days later" in case.inner_text()
+
+
+OVERLAPS = """() => {
+  const marks = document.querySelectorAll("#time svg path[fill='#0067a3']");
+  const boxes = [...marks].map((one) => one.getBoundingClientRect());
+  return boxes.filter((a, at) => boxes.some((b, other) => at < other && a.left < b.right && b.left < a.right)).length;
+}"""
+"""How many marks of the lane of the matched ones hide another."""
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_no_mark_of_the_time_line_hides_another(opened: Callable[..., Any], width: int) -> None:
+    page = opened(plan_of(300), viewport={"width": width, "height": 900})
+    marks = page.locator("#time svg path[fill='#0067a3']")
+    assert marks.count() > 3
+    assert page.evaluate(OVERLAPS) == 0
+    assert "258 matched, 30 ambiguous, 12 unmatched" in (page.locator("#time").get_attribute("aria-label") or "")
+
+
+def test_the_part_of_the_time_that_is_shown_and_the_counts_are_filters_too(opened: Callable[..., Any]) -> None:
+    page = opened(plan_of(30))
+    count = page.locator("#count")
+    page.click("#zoom-in")
+    assert count.inner_text() == "16 of 30 directories, of the time that the time line shows"
+    page.click("#zoom-all")
+    assert count.inner_text() == "30 of 30 directories"
+    tally = page.locator("button.tally", has_text="for a person to decide")
+    tally.click()
+    assert (count.inner_text(), tally.get_attribute("aria-pressed")) == ("5 of 30 directories", "true")
+    page.click("text=Clear filters")
+    playwright.expect(count).to_have_text("30 of 30 directories")
+
+
+def test_one_walks_from_case_to_case(opened: Callable[..., Any]) -> None:
+    page = opened(plan_of(130))
+    page.locator("#rows tbody button").nth(99).click()
+    page.click("#case-on")
+    assert page.locator("#case-place").inner_text() == "101 of 130"
+    title = page.locator("#case-title").inner_text()
+    page.keyboard.press("Escape")
+    playwright.expect(page.get_by_role("button", name=title)).to_be_focused()  # its page of the table is open
 
 
 def test_names_are_text_wherever_they_are_shown(opened: Callable[..., Any]) -> None:
@@ -133,7 +181,7 @@ def test_names_are_text_wherever_they_are_shown(opened: Callable[..., Any]) -> N
     page = opened(plan)
     page.click(f"text={plan.entries[0].checkpoint.rpartition('/')[2]}")
     told = page.locator("dialog").inner_text()
-    assert "<script>document.title='broken'</script>&lt;<b>\\u202eevil\\u001b[2J" in told
+    assert "<script>document.title='broken'</script>&lt;<b>\\u202eevil\\u001b[2J\\u2028\\u200b{a|b}" in told
     page.keyboard.press("Escape")
     assert any("\\u202eevil" in name for name in names(page))
     assert page.title() == "Migration plan plan.yaml"
@@ -157,7 +205,7 @@ def test_it_can_be_used_by_keyboard_alone(opened: Callable[..., Any]) -> None:
     page = opened(plan)
     page.keyboard.press("/")
     page.keyboard.type(uid("old 5")[:8])
-    page.wait_for_function("document.querySelector('#count').textContent.startsWith('1 of')")
+    playwright.expect(page.locator("#count")).to_contain_text("1 of 30")
     for _ in range(20):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.className") == "name":
@@ -194,8 +242,8 @@ def test_ten_thousand_entries_are_at_hand_within_three_seconds(opened: Callable[
     table_ms = page.evaluate("performance.getEntriesByName('table')[0].startTime")
     assert table_ms < MOST_MS
     assert page.locator("#count").inner_text() == "10,000 of 10,000 directories"
-    page.click("text=Later")
-    assert page.locator("#place").inner_text() == "101 to 200 of 10,000"
+    page.click("#pages >> text=Later")
+    assert page.locator("#pages span").inner_text() == "101 to 200 of 10,000"
 
 
 def test_a_plan_without_entries_and_one_without_times_are_pages_too(opened: Callable[..., Any]) -> None:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import html
 import json
 import re
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ckpt_migrate import api
 from ckpt_migrate.errors import EXIT_DONE, EXIT_USAGE, ReportError
+from ckpt_migrate.plan.records import Status
+from ckpt_migrate.plan.words import BY_HAND
+from ckpt_migrate.report.plan_page import HELD_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,6 +128,48 @@ def test_what_could_become_markup_is_text(project: Project) -> None:
     assert html.escape(folder.name) in outside
     assert "alert(1)" not in outside.replace(html.escape(folder.name), "")
     assert nasty in json.dumps(data_of(text), ensure_ascii=False)
+
+
+def test_the_page_allows_its_own_two_scripts_and_no_request(project: Project, plan: str) -> None:
+    """Whatever found its way into the page could neither run nor call home."""
+    assert project.root.is_dir()
+    text = api.report(plan).text
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', text)
+    assert policy is not None
+    rules = dict(rule.strip().split(" ", 1) for rule in policy[1].split(";"))
+    assert (rules["default-src"], rules["img-src"]) == ("'none'", "data:")
+    library = re.search(r'id="library">([^<]*)<', text)
+    script = re.search(r"<script>(.*)</script>", text, re.DOTALL)
+    assert library is not None
+    assert script is not None
+    own = (script[1].encode(), gzip.decompress(base64.b64decode(library[1])))
+    digests = (base64.b64encode(hashlib.sha256(one).digest()).decode() for one in own)
+    assert rules["script-src"] == " ".join(f"'sha256-{digest}'" for digest in digests)
+
+
+def test_the_library_is_the_one_that_its_readme_names() -> None:
+    folder = files("ckpt_migrate.report") / "library"
+    digest = hashlib.sha256((folder / "echarts.common.min.js").read_bytes()).hexdigest()
+    assert f"sha256 {digest}" in (folder / "README.md").read_text("utf-8")
+
+
+def luminance(color: str) -> float:
+    """Return the relative luminance of a colour, 0 to 1, as WCAG 2 defines it."""
+    shares = (int(color[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_what_is_found_has_a_shape_of_its_own_and_a_colour_that_stands_out() -> None:
+    """Three to one against the page's ground, in light and dark: what WCAG 2 asks of graphics."""
+    script = (files("ckpt_migrate.report") / "page" / "data.js").read_text("utf-8")
+    kinds = re.findall(r'^  "([a-z ]+)": \["(#\w{6})", "(#\w{6})", "(M[^"]+)"\]', script, re.MULTILINE)
+    known = {status.value for status in Status} | {BY_HAND, HELD_BACK}
+    assert {name for name, *_ in kinds} == known
+    assert len({shape for *_, shape in kinds}) == len(known)
+    for _, light, dark, _ in kinds:
+        assert 1.05 / (luminance(light) + 0.05) >= 3
+        assert (luminance(dark) + 0.05) / (luminance("#16191d") + 0.05) >= 3
 
 
 def test_a_page_is_the_same_for_the_same_plan(project: Project, plan: str) -> None:
