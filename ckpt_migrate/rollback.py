@@ -155,7 +155,12 @@ class _Rollback:
         places = [finding.place for finding in findings if finding.place is not None and finding.change is not None]
         writers = files_open_for_writing(places)
         for finding in findings:
-            if finding.place in writers:
+            if _was_migrated_again(finding):
+                finding.obstacle = (
+                    f"{finding.place}: was brought back already and migrated again; undo that by its own log"
+                )
+                finding.change = None
+            elif finding.place in writers:
                 finding.obstacle = f"{finding.place}: a file in it is open for writing ({writers[finding.place]})"
                 finding.change = None
         self._look_at_edits(findings, tag)
@@ -270,6 +275,14 @@ class _Rollback:
             unedited=tuple(sorted(finding.path for finding in self.edits if finding.obstacle is None)),
             untagged=tuple(sorted({finding.change.run_id for finding in self.tags if finding.change is not None})),
         )
+
+
+def _was_migrated_again(finding: Finding) -> bool:
+    """Say whether an undo that is repeated meets what a later apply did to a directory that it had brought back."""
+    logged, change = finding.logged, finding.change
+    if change is None or not logged.is_restored or logged.mtime_ns is not None:
+        return False
+    return change.source != change.target or any(file.before is not None for file in change.files)
 
 
 def _line(finding: Finding) -> str:

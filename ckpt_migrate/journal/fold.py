@@ -256,6 +256,7 @@ class _Fold:
             if logged is not None:
                 logged.mtime_ns = logged.mtime_ns if item in late else None
                 logged.is_applied |= is_forward
+                logged.is_restored = not is_forward
 
     def _absolute(self, path: str) -> str:
         """Return a path of the log as an absolute one, normalised."""

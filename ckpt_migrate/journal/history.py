@@ -78,6 +78,7 @@ class LoggedItem:
         mtime_ns: The modification time that it had before the changes of a group that has no done mark, nanoseconds
             since 1970-01-01 UTC; None when every group with it was finished.
         is_applied: Whether its share of the apply was finished.
+        is_restored: Whether an undo by this log was finished with it.
         manifests: Names that its identity leaves out, whether they were written or not.
     """
 
@@ -89,6 +90,7 @@ class LoggedItem:
     files: dict[str, LoggedFile]
     mtime_ns: int | None = None
     is_applied: bool = False
+    is_restored: bool = False
     manifests: tuple[str, ...] = ()
 
 

@@ -90,6 +90,26 @@ def test_nothing_at_the_old_name_is_too_small_to_matter(small: Tree, applied: st
     assert os.lstat(_old(small, 1)).st_ino == inode
 
 
+def test_what_a_later_apply_did_is_left_to_its_own_log(small: Tree, applied: str, recipe: Recipe) -> None:
+    """An undo that had to leave something is repeated, after what it brought back was migrated once more."""
+    stranger = small.root / f"{uid(2)}_{stamp(2)}"
+    stranger.mkdir()
+    assert len(roll_back(applied).occupied) == 1
+    stranger.rmdir()
+    later = apply_plan(small.plan(small.entries[:1]), recipe).log
+    assert later is not None
+    again = roll_back(applied)
+    assert again.restored == (str(stranger),)
+    assert [line.partition(": ")[0] for line in again.changed] == [str(small.root / f"{uid(0)}_{stamp(0)}")]
+    assert "by its own log" in again.changed[0]
+    assert not again.is_complete
+    assert (small.root / f"{run_id(0)}_{stamp(0)}" / "README.md").exists()
+    assert roll_back(later).is_complete
+    assert roll_back(applied).is_complete
+    assert sorted(os.listdir(small.root)) == sorted([".ckpt-migrate", *(f"{uid(n)}_{stamp(n)}" for n in range(3))])
+    assert not (small.root / f"{uid(0)}_{stamp(0)}" / "README.md").exists()
+
+
 def test_a_missing_directory_does_not_hold_up_the_rest(small: Tree, applied: str) -> None:
     _new(small, 1).rename(small.folder / "moved away")
     result = roll_back(applied)
