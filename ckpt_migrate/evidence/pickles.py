@@ -12,10 +12,13 @@ are never hashed by value; no function recurses.
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
+from functools import partial
 
 from ckpt_migrate.evidence.files import ReaderError
-from ckpt_migrate.evidence.inert import PickleError, TruncatedError
+from ckpt_migrate.evidence.inert import Inert, PickleError, TruncatedError
 from ckpt_migrate.evidence.opcodes import OPERATIONS
+from ckpt_migrate.evidence.stretches import PASSED_KEYS, Memo, Stretches
 from ckpt_migrate.evidence.tensors import pass_tensor
 
 MAX_OPERATIONS = 2_000_000
@@ -30,16 +33,29 @@ CUT_SHORT = "ends in the middle of its pickle"
 # The six that make up most of every pickle of torch; the rest stand in OPERATIONS.
 _TEXT, _GET, _LONG_GET, _SMALL, _PUT, _LONG_PUT = b"XhjKqr"
 _STOP, _MARK = b".("
+_PROTOCOL_2 = b"\x80\x02"
+_MEMOIZE = 0x94
+# What follows a value in a mapping: the next key, or the end of the mapping.
+_AFTER_VALUE = frozenset(b"Xhju")
 # Opcodes are read without asking whether the bytes end there; zero is no opcode.
 _PADDING = bytes(16)
 _LONGEST_FIXED = 9
 _length = struct.Struct("<I").unpack_from
 
 
-def load_pickle(data: bytes, start: int = 0) -> tuple[object, int]:
+class OperationsError(PickleError):
+    """More operations than are allowed."""
+
+
+def load_pickle(data: bytes, start: int = 0, stretches: Stretches | None = None) -> tuple[object, int]:
     r"""Read one pickle as plain data and inert records.
 
     Sets come back as lists. The result may share or even contain itself: whoever walks it counts.
+
+    Args:
+        data: Bytes that hold the pickle.
+        start: Where it begins.
+        stretches: What was met in earlier pickles; values known from there come back as an inert record.
 
     Returns:
         The object, and the position after it.
@@ -52,11 +68,16 @@ def load_pickle(data: bytes, start: int = 0) -> tuple[object, int]:
     <os.system>
     """
     machine = Machine(data, start)
+    # Later protocols number the memo by its length, which a stretch cannot know.
+    machine.stretches = stretches if data.startswith(_PROTOCOL_2, start) else None
     try:
         return machine.run(), machine.at
     except ReaderError:
         raise
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, struct.error) as error:
+        if machine.has_passed:
+            # It may ask for what was passed over.
+            return load_pickle(data, start)
         # An argument of fixed length that was cut has been read with zeros in the place of what is missing.
         if machine.at + _LONGEST_FIXED >= len(data):
             raise TruncatedError(CUT_SHORT) from error
@@ -78,9 +99,11 @@ class Machine:
         size: How many of them count.
         at: Position of the next byte.
         left: How many items may still be copied.
+        stretches: What was met in earlier pickles; None where none may be passed.
+        has_passed: Whether any was.
     """
 
-    __slots__ = ("at", "data", "left", "marks", "memo", "size", "stack")
+    __slots__ = ("at", "data", "has_passed", "left", "marks", "memo", "size", "stack", "stretches")
 
     def __init__(self, data: bytes, start: int) -> None:
         self.data = data + _PADDING
@@ -90,13 +113,19 @@ class Machine:
         self.stack: list[object] = []
         self.marks: list[list[object]] = []
         self.memo: dict[int, object] = {}
+        self.stretches: Stretches | None = None
+        self.has_passed = False
 
-    def run(self) -> object:  # noqa: PLR0912 - the commonest opcodes stand in line; a call for each doubles the time
-        """Run to the end of the pickle and return what is on top of the stack."""
+    def run(self, limit: int = MAX_OPERATIONS) -> object:  # noqa: PLR0912 - the commonest opcodes stand in line; a call for each doubles the time
+        """Run to the end of the pickle and return what is on top of the stack.
+
+        Raises:
+            OperationsError: The limit of operations is reached; running may go on.
+        """
         at = self.at
         data, size, memo, stack = self.data, self.size, self.memo, self.stack
         try:
-            for _ in range(MAX_OPERATIONS):
+            for _ in range(limit):
                 opcode = data[at]
                 if opcode == _TEXT:
                     start = at + 5
@@ -109,6 +138,8 @@ class Machine:
                     if data[at] == _PUT:
                         memo[data[at + 1]] = text
                         at += 2
+                    if text in PASSED_KEYS and self.stretches is not None and len(self.marks) == 1:
+                        at = self._pass_value(text, at)
                 elif opcode == _GET:
                     if data[at + 2] == _MARK == data[at + 3]:
                         passed = pass_tensor(data, at, memo)
@@ -139,7 +170,38 @@ class Machine:
                     at, stack = self.at, self.stack
         finally:
             self.at = max(at, self.at)
-        raise PickleError(f"its pickle has over {MAX_OPERATIONS:,} operations")
+        raise OperationsError(f"its pickle has over {MAX_OPERATIONS:,} operations")
+
+    def _pass_value(self, key: str, at: int) -> int:
+        """Return the position after the value of a key when it was met before, else the position itself."""
+        known = self.stretches
+        if known is None:
+            return at
+        if self.data[at] == _LONG_PUT:
+            # The key's own number, which depends on what stands before it.
+            self.memo[_length(self.data, at + 1)[0]] = key
+            at += 5
+        end = known.passed(key, self.data, at, self.memo)
+        if end is None:
+            known.learn(key, self.data, at, self.memo, partial(self._run_value, at))
+            return at
+        self.has_passed = True
+        self.stack.append(Inert("met before", ()))
+        return end
+
+    def _run_value(self, at: int, memo: Memo) -> int:
+        """Run one value alone, by another machine, and return where it ends."""
+        alone = Machine(b"", 0)
+        alone.data, alone.size, alone.at, alone.memo = self.data, self.size, at, memo
+        for _ in range(MAX_OPERATIONS):
+            opcode = alone.data[alone.at]
+            if len(alone.stack) == 1 and not alone.marks and opcode in _AFTER_VALUE:
+                return alone.at
+            if opcode in {_MEMOIZE, _STOP}:
+                raise PickleError("no value of a mapping")
+            with suppress(OperationsError):
+                alone.run(1)
+        raise OperationsError(f"its pickle has over {MAX_OPERATIONS:,} operations")
 
     def spend(self, count: int) -> None:
         """Count items that are copied; beyond the limit of operations that ends it too."""

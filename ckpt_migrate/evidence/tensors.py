@@ -26,7 +26,6 @@ _TENSOR = re.compile(
     re.DOTALL,
 )  # fmt: skip
 _MOST_PARTS = 7
-_PART = Inert("part of a tensor", ())
 
 
 def pass_tensor(data: bytes, at: int, memo: dict[int, object]) -> tuple[Inert, int] | None:
@@ -45,10 +44,11 @@ def pass_tensor(data: bytes, at: int, memo: dict[int, object]) -> tuple[Inert, i
     start, end = int.from_bytes(first[1:], "little"), int.from_bytes(last[1:], "little")
     if not start < end <= start + _MOST_PARTS:
         return None
-    tensor = Inert(TENSOR_NAME, ())
+    # Made anew each time: a hostile pickle may store something in them.
+    tensor, part = Inert(TENSOR_NAME, ()), Inert("part of a tensor", ())
     memo[start] = key.decode()
     for index in range(start + 1, end):
-        memo[index] = _PART
+        memo[index] = part
     memo[end] = tensor
     return tensor, match.end()
 

@@ -9,7 +9,7 @@ from ckpt_migrate.evidence.flatten import OPAQUE, flatten, text_of
 from ckpt_migrate.evidence.inert import Inert
 from ckpt_migrate.evidence.pool import FactPool
 from ckpt_migrate.evidence.records import Fact, FactKind
-from ckpt_migrate.evidence.torch_files import LastHead, load_torch
+from ckpt_migrate.evidence.torch_files import Earlier, load_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,13 +48,13 @@ class TorchReader:
 
     def __init__(self, _: Recipe) -> None:
         self._pool = FactPool(self.name)
-        self._head = LastHead()
+        self._earlier = Earlier()
         self._last: tuple[object, bool, list[tuple[FactKind, str, Scalar]], list[tuple[str, Scalar]]] | None = None
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Return config values, counts, the callbacks' best score, and what names a run or a directory."""
         is_arguments = file.path.endswith(_ARGUMENTS)
-        loaded = load_torch(path, self._head)
+        loaded = load_torch(path, self._earlier)
         last = self._last
         if last is None or last[0] is not loaded or last[1] is not is_arguments:
             content = _content(loaded, is_arguments=is_arguments)

@@ -19,6 +19,7 @@ from ckpt_migrate.evidence.archive import LOCAL, STORED, members
 from ckpt_migrate.evidence.files import ReaderError, open_file, read_at
 from ckpt_migrate.evidence.inert import TruncatedError
 from ckpt_migrate.evidence.pickles import load_pickle
+from ckpt_migrate.evidence.stretches import Stretches
 
 FIRST_WINDOW_BYTES = 16 << 10
 """Read first, bytes; enough for the whole pickle of a small model, in one system call."""
@@ -35,18 +36,26 @@ _SIZES_FOLLOW = 1 << 3
 _MOST_UNTRIED_BYTES = 1 << 20
 
 
-class LastHead:
-    """The first bytes of the file read last, and the object that they hold whole.
+class Earlier:
+    """What files read before have in common with the next.
 
-    The best checkpoint and the last are mostly one state saved twice; who reads both asks once.
+    Attributes:
+        last: The first bytes of the file read last, and the object that they hold whole: the best checkpoint and the
+            last are often one state saved twice.
+        stretches: Values that many files share.
     """
 
     def __init__(self) -> None:
-        self.known: tuple[bytes, object] | None = None
+        self.last: tuple[bytes, object] | None = None
+        self.stretches = Stretches()
 
 
-def load_torch(path: str, last: LastHead | None = None) -> object:
+def load_torch(path: str, earlier: Earlier | None = None) -> object:
     """Return the object in a file of torch, as `load_pickle` does.
+
+    Args:
+        path: The file.
+        earlier: What files read before have in common with it; values known from there come back inert.
 
     Raises:
         ReaderError: It is no file of torch, cut short before the end of its pickle, or beyond the limits.
@@ -54,44 +63,45 @@ def load_torch(path: str, last: LastHead | None = None) -> object:
     """
     descriptor = open_file(path)
     try:
-        return _load(descriptor, LastHead() if last is None else last)
+        return _load(descriptor, Earlier() if earlier is None else earlier)
     finally:
         os.close(descriptor)
 
 
-def _load(descriptor: int, last: LastHead) -> object:
+def _load(descriptor: int, earlier: Earlier) -> object:
     head = read_at(descriptor, 0, FIRST_WINDOW_BYTES)
-    known = last.known
+    known = earlier.last
     if known is not None and known[0] == head:
         return known[1]
     start, follower = 0, b""
     if head.startswith(b"PK\x03\x04"):
         found = _first_member(head)
         if found is None:
-            return _search(descriptor)
+            return _search(descriptor, earlier.stretches)
         start, follower = found
     elif not head.startswith(b"\x80"):
         raise ReaderError("neither a zip archive nor a pickle" if head else "empty")
-    value, used = _grow(descriptor, start, head[start:], follower)
+    value, used = _grow(descriptor, start, head[start:], earlier.stretches, follower)
     if start + used <= len(head):
-        last.known = (head, value)
+        earlier.last = (head, value)
     return value
 
 
-def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> tuple[object, int]:
+def _grow(descriptor: int, start: int, data: bytes, stretches: Stretches, follower: bytes = b"") -> tuple[object, int]:
     """Load a pickle whose length is not known, from ever more of the file; return it and how many bytes were looked at.
 
     Args:
         descriptor: The file.
         start: Where the pickle begins in it.
         data: Its first bytes.
+        stretches: Values that many files share.
         follower: What stands behind the pickle, where that is known; until it is in sight, none is tried in vain.
     """
     is_all = False
     while True:
         if is_all or follower in data or len(data) >= _MOST_UNTRIED_BYTES:
             try:
-                return _object(data), len(data)
+                return _object(data, stretches), len(data)
             except TruncatedError:
                 if is_all:
                     raise
@@ -102,12 +112,12 @@ def _grow(descriptor: int, start: int, data: bytes, follower: bytes = b"") -> tu
         data = longer
 
 
-def _object(data: bytes) -> object:
-    value, at = load_pickle(data)
+def _object(data: bytes, stretches: Stretches) -> object:
+    value, at = load_pickle(data, 0, stretches)
     if isinstance(value, int) and value == _LEGACY_MAGIC:
         for _ in ("version", "system"):
             _, at = load_pickle(data, at)
-        value, _ = load_pickle(data, at)
+        value, _ = load_pickle(data, at, stretches)
     return value
 
 
@@ -126,11 +136,11 @@ def _is_member(name: bytes) -> bool:
     return name.rpartition(b"/")[2] == _MEMBER.encode() and name.count(b"/") <= 1
 
 
-def _search(descriptor: int) -> object:
+def _search(descriptor: int, stretches: Stretches) -> object:
     """Load the pickle of an archive that another tool packed, found by its directory."""
     for member in members(descriptor):
         if _is_member(member.name):
             if member.method == STORED:
-                return _grow(descriptor, member.start(descriptor), b"")[0]
-            return _object(member.read(descriptor, MAX_PICKLE_BYTES))
+                return _grow(descriptor, member.start(descriptor), b"", stretches)[0]
+            return _object(member.read(descriptor, MAX_PICKLE_BYTES), stretches)
     raise ReaderError(f"a zip archive without {_MEMBER}")

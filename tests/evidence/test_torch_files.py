@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ckpt_migrate.evidence import torch_files
 from ckpt_migrate.evidence.files import ReaderError
-from ckpt_migrate.evidence.torch_files import FIRST_WINDOW_BYTES, LastHead, load_torch
+from ckpt_migrate.evidence.torch_files import FIRST_WINDOW_BYTES, Earlier, load_torch
 from evidence.torch_format import archive, dumps, legacy_file, lightning, other_members, tensor, zip_file
 
 if TYPE_CHECKING:
@@ -224,14 +224,14 @@ def test_damaged_files_end_in_a_value_or_the_one_error(
 
 def test_the_same_state_saved_twice_is_loaded_once(tmp_path: Path) -> None:
     """Equal first bytes stand for equal objects only where they hold the whole pickle."""
-    last = LastHead()
+    earlier = Earlier()
     for name, content in (("best", CONTENT), ("last", CONTENT), ("other", {"epoch": 1})):
         (tmp_path / name).write_bytes(zip_file(content) + b"weights" * 5000)
-    best, again, other = (load_torch(str(tmp_path / name), last) for name in ("best", "last", "other"))
+    best, again, other = (load_torch(str(tmp_path / name), earlier) for name in ("best", "last", "other"))
     assert best is again
     assert other == {"epoch": 1}
     for seed in (1, 2):
         long = {**{f"layer {number}": "x" * 100 for number in range(1000)}, "seed": seed}
         (tmp_path / "long").write_bytes(zip_file(long))
         assert len(zip_file(long)) > FIRST_WINDOW_BYTES
-        assert load_torch(str(tmp_path / "long"), last) == long
+        assert load_torch(str(tmp_path / "long"), earlier) == long
