@@ -11,7 +11,8 @@ BIN := $(VENV)/bin
 BROWSER := $(or $(CHROMIUM),$(shell command -v chromium || command -v google-chrome))
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench bench-report report-library crash clean
+.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench bench-report report-library crash kills \
+	faults power-cuts harmed-logs stories clean
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -97,12 +98,23 @@ bench-report: $(VENV)/.installed-browser
 
 # Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th), logs harmed at every byte,
 # then random stories of them; prints how many states were tried and how many were lost.
-# Needs strace; power cuts need root, mkfs.ext4 and loop devices, and are skipped without them.
-crash: $(VENV)/.installed-dev
+# Each is a target of its own, too. Kills and failing calls need strace; power cuts need root, loop devices and the tools
+# of ext4, XFS and Btrfs, and are skipped where those are missing.
+crash: kills faults power-cuts harmed-logs stories
+
+kills: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.crash $(STEP)
+
+faults: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.faults $(STEP)
+
+power-cuts: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.power $(STEP)
+
+harmed-logs: $(VENV)/.installed-dev
 	PYTHONPATH=.:tests $(BIN)/python -m trees.logs $(STEP)
+
+stories: $(VENV)/.installed-dev
 	STORIES=500 $(BIN)/python -m pytest -q tests/executor/test_stories.py
 
 # The report's charting library as its project publishes it (needs npm); its version stands in the library's README.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from trees import make_tree, power
+from trees import faults, make_tree, power
 from trees.crash import SCENARIOS, Point, campaign, kill_at, make_world, start
 
 from ckpt_migrate import storage
@@ -62,24 +62,26 @@ def test_a_kill_in_a_large_group_is_recovered(
     assert tree.snapshot() == before
 
 
-def _can_mount(folder: Path) -> bool:
-    try:
-        power.make_image(folder / "probe")
-        with power.mounted(folder / "probe", folder / "mounted"):
-            return True
-    except (OSError, subprocess.CalledProcessError):
-        return False
-
-
 def test_a_power_cut_is_recovered_exactly(tmp_path: Path) -> None:
     """A slice of the other campaign: the image under a mounted ext4, copied while apply and rollback are at work."""
-    if os.geteuid() != 0 or not _can_mount(tmp_path):
-        pytest.skip("needs a user who can make and mount an ext4 image")
+    reason = power.lack(tmp_path, power.ORDERED) if os.geteuid() == 0 else "only the superuser may mount"
+    if reason:
+        pytest.skip(reason)
     cuts = 0
     for label, number, difference in power.campaign(tmp_path, step=50):
         cuts += 1
         assert not difference, f"{label}, power cut before call {number}:\n{difference}"
     assert cuts >= 5
+
+
+@needs_strace
+def test_a_system_call_that_fails_is_recovered_exactly(tmp_path: Path) -> None:
+    """A slice of the third: one real call of an apply or a rollback fails, here every 97th."""
+    failed = 0
+    for label, point, difference in faults.campaign(tmp_path / "faults", step=97, errors=("EIO", "ENOSPC")):
+        failed += 1
+        assert not difference, f"{label}, failed at {point}:\n{difference}"
+    assert failed >= 4
 
 
 def _wide(folder: Path, count: int) -> Tree:

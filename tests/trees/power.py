@@ -1,11 +1,12 @@
-"""Power cuts: copy the disk image under a mounted ext4 at any moment, mount the copy, recover there.
+"""Power cuts: copy the disk image under a mounted file system at any moment, mount the copy, recover there.
 
     sudo PYTHONPATH=.:tests python -m trees.power [STEP]
 
 The image is copied without syncing anything, so the copy holds what had reached the disk, as after a real cut: what was
 not synced is gone, and mounting it replays the file system's own journal. The moments are the calls of the primitives
 of `storage`, before each of them (STEP 1, the default) or every STEP-th, and the moment when all is said to be done.
-Needs root, ext4 tools and loop devices.
+Tried are ext4 with either way of ordering data and names, XFS and Btrfs, each where its tools and the kernel are there.
+Needs root and loop devices.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ckpt_migrate.executor import groups
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.rollback import roll_back
-from trees.crash import make_world, report
+from trees.crash import make_referring_world, make_world, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,25 +41,55 @@ PRIMITIVES = (
     "rename_noreplace", "exchange", "make_directory", "stage_file", "sync_file", "remove_file", "set_times",
     "sync_directory", "open_log", "append", "sync_log", "write_record", "write_over",
 )  # fmt: skip
-IMAGE_BYTES = 24 << 20
 
 
-def make_image(path: Path) -> None:
-    """Make an empty ext4 image."""
+@dataclass(frozen=True)
+class Kind:
+    """A kind of file system: how an image of so many bytes is formatted, and how it is mounted."""
+
+    name: str
+    size_bytes: int
+    formatting: tuple[str, ...]
+    options: str = "loop"
+
+
+_EXT4 = ("mkfs.ext4", "-q", "-I", "256", "-b", "4096")
+ORDERED = Kind("ext4, data=ordered", 24 << 20, _EXT4, "loop,data=ordered")
+WRITEBACK = Kind("ext4, data=writeback", 24 << 20, _EXT4, "loop,data=writeback")
+KINDS = (
+    ORDERED,
+    WRITEBACK,
+    Kind("XFS", 320 << 20, ("mkfs.xfs", "-q")),
+    Kind("Btrfs", 130 << 20, ("mkfs.btrfs", "-q")),
+)
+
+
+def make_image(path: Path, kind: Kind) -> None:
+    """Make an empty image."""
     with path.open("wb") as file:
-        file.truncate(IMAGE_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", "-I", "256", "-b", "4096", str(path)], check=True)
+        file.truncate(kind.size_bytes)
+    subprocess.run([*kind.formatting, str(path)], check=True, capture_output=True)
 
 
 @contextmanager
-def mounted(image: Path, folder: Path, *, data: str = "ordered") -> Iterator[None]:
-    """Mount an image while the block runs; `data` is ext4's way of ordering data and names."""
+def mounted(image: Path, folder: Path, kind: Kind) -> Iterator[None]:
+    """Mount an image while the block runs."""
     folder.mkdir(exist_ok=True)
-    subprocess.run(["mount", "-o", f"loop,data={data}", str(image), str(folder)], check=True)
+    subprocess.run(["mount", "-o", kind.options, str(image), str(folder)], check=True, capture_output=True)
     try:
         yield
     finally:
         subprocess.run(["umount", str(folder)], check=True)
+
+
+def lack(base: Path, kind: Kind) -> str:
+    """Return why a kind cannot be tried here; empty when it can."""
+    try:
+        make_image(base / "probe", kind)
+        with mounted(base / "probe", base / "disk", kind):
+            return ""
+    except (OSError, subprocess.CalledProcessError) as error:
+        return f"no {kind.name} can be made and mounted here ({error})"
 
 
 @contextmanager
@@ -108,13 +139,15 @@ class Camera:
         self.cuts.append((self.phase, self.calls, copy))
 
 
-def campaign(base: Path, *, step: int, data: str = "ordered") -> Iterator[tuple[str, int, str]]:
+def campaign(
+    base: Path, *, step: int, kind: Kind = ORDERED, make: Callable[[Path], Tree] = make_world
+) -> Iterator[tuple[str, int, str]]:
     """Yield phase, number of the call, and what differed after recovery (an empty text when nothing did)."""
     disk, image = base / "disk", base / "image"
-    make_image(image)
+    make_image(image, kind)
     camera = Camera(base, image, step)
-    with mounted(image, disk, data=data):
-        tree = make_world(disk / "project")
+    with mounted(image, disk, kind):
+        tree = make(disk / "project")
         os.sync()
         original = tree.snapshot()
         _film(camera, "apply", lambda: apply_plan(tree.plan(), load_recipe()))
@@ -125,9 +158,9 @@ def campaign(base: Path, *, step: int, data: str = "ordered") -> Iterator[tuple[
         for ending in endings:
             used = base / "used"
             shutil.copy(copy, used)
-            with mounted(used, disk, data=data):
+            with mounted(used, disk, kind):
                 difference = _recover(tree, ending, original, finished)
-            yield f"{phase} with data={data}, then {ending}", number, difference
+            yield f"{kind.name}: {phase}, then {ending}", number, difference
         copy.unlink()
 
 
@@ -164,15 +197,16 @@ def main() -> int:
     """Run the campaign and print what went wrong."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     with tempfile.TemporaryDirectory() as base:
-        try:
-            make_image(Path(base) / "probe")
-            with mounted(Path(base) / "probe", Path(base) / "disk"):
-                pass
-        except (OSError, subprocess.CalledProcessError) as error:
-            sys.stdout.write(f"power cuts: skipped, an ext4 image cannot be made and mounted here ({error})\n")
-            return 0
-        ways = (campaign(Path(base), step=step, data=data) for data in ("ordered", "writeback"))
-        return report("power cuts", "cut before call", itertools.chain.from_iterable(ways))
+        lacks = {kind: lack(Path(base), kind) for kind in KINDS}
+        for reason in filter(None, lacks.values()):
+            sys.stdout.write(f"power cuts: skipped, {reason}\n")
+        tried = (
+            campaign(Path(base), step=step, kind=kind, make=make)
+            for kind in KINDS
+            if not lacks[kind]
+            for make in (make_world, make_referring_world)
+        )
+        return report("power cuts", "cut before call", itertools.chain.from_iterable(tried))
 
 
 if __name__ == "__main__":
