@@ -109,7 +109,7 @@ def sync_file(path: str) -> None:
         return
     handle = os.open(path, os.O_RDONLY if sys.platform != "win32" else os.O_RDWR)
     try:
-        os.fsync(handle)
+        _sync(handle)
     finally:
         os.close(handle)
 
@@ -121,12 +121,19 @@ def link_file(path: str, other: str) -> bool:
         FileExistsError: Something is at `other`.
     """
     try:
-        os.link(path, other, follow_symlinks=False)
+        _link(path, other)
     except OSError as error:
         if error.errno not in {*_NO_LINKS, errno.EXDEV}:
             raise
         return False
     return True
+
+
+def _link(path: str, other: str) -> None:
+    if os.link in os.supports_follow_symlinks:
+        os.link(path, other, follow_symlinks=False)
+    else:  # Windows, which follows none
+        os.link(path, other)
 
 
 def remove_file(path: str) -> None:
@@ -159,7 +166,7 @@ def sync_directory(path: str) -> None:
         return
     handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        os.fsync(handle)
+        _sync(handle)
     except OSError as error:
         # Some network file systems have no such call for directories; their server orders the names itself.
         if error.errno not in _UNSUPPORTED:
@@ -200,7 +207,19 @@ def sync_log(handle: int) -> None:
     if sys.platform == "linux":
         os.fdatasync(handle)
     else:
-        os.fsync(handle)
+        _sync(handle)
+
+
+def _sync(handle: int) -> None:
+    """Wait until the disk has it; on macOS `fsync` waits for the way to the disk alone."""
+    if sys.platform == "darwin":
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        # Network file systems do not know it.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(handle, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(handle)
 
 
 def open_small(path: str) -> int:
@@ -294,7 +313,7 @@ def _rename_claimed(source: str, target: str) -> None:
 
 def _rename_linked(source: str, target: str) -> None:
     try:
-        os.link(source, target, follow_symlinks=False)
+        _link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
@@ -327,7 +346,7 @@ def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
             if replaced is not None:
                 _take_over_rights(handle, replaced)
             _write_all(handle, data)
-            os.fsync(handle)
+            _sync(handle)
         finally:
             os.close(handle)
         os.replace(staged, target)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import os
 import stat
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +15,7 @@ from ckpt_migrate import storage
 from ckpt_migrate.executor.filestate import AS_CREATED, FileState, read_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 WAYS = ("flagged", "claimed", "looking")
@@ -115,6 +118,119 @@ def test_exchange_swaps_or_says_that_it_cannot(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(storage, "_renamer", lambda: None)
     assert not storage.exchange(str(one), str(other))
     assert one.read_bytes() == b"2"
+
+
+class MacLibrary:
+    """What macOS' C library does to files, by Linux' own means: `renamex_np` with its flags."""
+
+    def __init__(self, *, answer: int = 0) -> None:
+        self.calls: list[tuple[bytes, bytes, int]] = []
+        self.answer = answer
+        self.renamex_np = self._Function(self)
+
+    class _Function:
+        def __init__(self, library: MacLibrary) -> None:
+            self.library = library
+            self.argtypes: list[object] = []
+
+        def __call__(self, one: bytes, other: bytes, flags: int) -> int:
+            self.library.calls.append((one, other, flags))
+            number = self.library.answer or (errno.EEXIST if flags == 4 and os.path.lexists(other) else 0)
+            if number:
+                ctypes.set_errno(number)
+                return -1
+            if flags == 2:
+                os.rename(other, other + b"~")
+            os.rename(one, other)
+            if flags == 2:
+                os.rename(other + b"~", one)
+            return 0
+
+
+@pytest.fixture
+def as_on_macos(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MacLibrary]]:
+    """Stand in for macOS."""
+
+    def stand_in(*, answer: int = 0) -> MacLibrary:
+        library = MacLibrary(answer=answer)
+        monkeypatch.setattr(sys, "platform", "darwin")
+        monkeypatch.setattr(ctypes, "CDLL", lambda *_, **__: library)
+        storage._renamer.cache_clear()
+        return library
+
+    yield stand_in
+    storage._renamer.cache_clear()
+
+
+def test_macos_is_asked_by_its_own_call(tmp_path: Path, as_on_macos: Callable[..., MacLibrary]) -> None:
+    """RENAME_EXCL is 4 there and RENAME_SWAP 2, not Linux' 1 and 2."""
+    one, other, free = (os.fsencode(tmp_path / name) for name in ("one", "other", "free"))
+    for path in (one, other):
+        with open(path, "wb") as file:
+            file.write(path[-3:])
+    library = as_on_macos()
+    with pytest.raises(FileExistsError):
+        storage.rename_noreplace(os.fsdecode(one), os.fsdecode(other))
+    storage.rename_noreplace(os.fsdecode(one), os.fsdecode(free))
+    assert storage.exchange(os.fsdecode(free), os.fsdecode(other))
+    assert library.calls == [(one, other, 4), (one, free, 4), (free, other, 2)]
+    assert (tmp_path / "free").read_bytes() == b"her"
+
+
+@pytest.mark.parametrize("taker", TAKERS)
+def test_macos_without_it_claims_names(
+    tmp_path: Path, as_on_macos: Callable[..., MacLibrary], taker: Callable[[Path], None]
+) -> None:
+    """Its network disks answer ENOTSUP."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    _full_directory(source)
+    taker(target)
+    library = as_on_macos(answer=errno.ENOTSUP)
+    with pytest.raises(FileExistsError):
+        storage.rename_noreplace(str(source), str(target))
+    assert not storage.exchange(str(source), str(target))
+    assert [flags for _, _, flags in library.calls] == [4, 2]
+    assert (source / "x").exists()
+
+
+def test_windows_own_rename_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python calls MoveFileExW without MOVEFILE_REPLACE_EXISTING for `os.rename`, and with it for `os.replace` alone.
+
+    Hard links are made there without a word on symbolic ones, which Python does not take on Windows.
+    """
+    calls: list[tuple[str, str]] = []
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(os, "rename", lambda one, other: calls.append((one, other)))
+    monkeypatch.setattr(os, "replace", None)
+    storage.rename_noreplace("a", "b")
+    assert calls == [("a", "b")]
+    assert not storage.exchange("a", "b")
+    linked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(os, "link", lambda *paths: linked.append(paths))
+    assert storage.link_file(str(tmp_path / "a"), str(tmp_path / "b"))
+    assert linked == [(str(tmp_path / "a"), str(tmp_path / "b"))]
+
+
+def test_macos_waits_for_the_disk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There `fsync` does not empty the disk's own cache; where the stronger call is not known, it has to do."""
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    (tmp_path / "file").write_bytes(b"x")
+    asked: list[int] = []
+    synced: list[int] = []
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", lambda _, command: asked.append(command))
+    monkeypatch.setattr(os, "fsync", synced.append)
+    storage.sync_file(str(tmp_path / "file"))
+    assert (asked, synced) == ([51], [])
+
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(fcntl, "fcntl", unknown)
+    storage.sync_directory(str(tmp_path))
+    assert len(synced) == 1
 
 
 def test_a_file_is_made_again_with_all_that_was_read_of_it(tmp_path: Path) -> None:
