@@ -6,6 +6,7 @@ import bisect
 import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ HIT_SCALES = 4.0
 DENSITY_WINDOW_S = 3600.0
 """Half-width of the window in which the local rate of run starts is counted."""
 _MOST_MODES = 3
+_FLOOR = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +105,24 @@ def lag_density(lag_s: float, center_s: float, scale_s: float) -> float:
     A Laplace distribution, convolved with the second that a stamp cuts off; an exponential one for slow starts, which
     only lengthen the usual lag, whichever of directory and run comes first; and a floor within the largest skew.
     """
-    return total_density((lag_s,), center_s, scale_s)
+    return _density_at(lag_s - center_s, center_s, scale_s, _slow_scale(center_s, scale_s))
 
 
 def total_density(lags_s: Sequence[float], center_s: float, scale_s: float) -> float:
     """Return the sum of `lag_density` over lags; what they share is computed once, for a burst has hundreds."""
-    floor = (1 - CORE_SHARE - SLOW_SHARE) / (2 * LARGEST_SKEW_S)
     slow_scale = _slow_scale(center_s, scale_s)
-    side = 1.0 if center_s > 0 else -1.0
     total = 0.0
     for lag_s in lags_s:
-        away = lag_s - center_s
-        if abs(away) <= LARGEST_SKEW_S:
-            longer = side * (away + STAMP_S / 2)
-            slow = math.exp(-longer / slow_scale) / slow_scale if longer > 0 else 0.0
-            total += CORE_SHARE * _cut_laplace(away, scale_s) + SLOW_SHARE * slow + floor
+        total += _density_at(lag_s - center_s, center_s, scale_s, slow_scale)
     return total
+
+
+def _density_at(away_s: float, center_s: float, scale_s: float, slow_scale_s: float) -> float:
+    if not -LARGEST_SKEW_S <= away_s <= LARGEST_SKEW_S:
+        return 0.0
+    longer = away_s + STAMP_S / 2 if center_s > 0 else -(away_s + STAMP_S / 2)
+    slow = math.exp(-longer / slow_scale_s) / slow_scale_s if longer > 0 else 0.0
+    return CORE_SHARE * _cut_laplace(away_s, scale_s) + SLOW_SHARE * slow + _FLOOR
 
 
 def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:
@@ -128,6 +132,7 @@ def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:
     return CORE_SHARE * math.exp(-away / scale_s) + SLOW_SHARE * math.exp(-away / scale)
 
 
+@lru_cache(maxsize=1 << 10)
 def _slow_scale(center_s: float, scale_s: float) -> float:
     return max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
 

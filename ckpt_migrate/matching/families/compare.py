@@ -8,7 +8,7 @@ from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.values import is_cut
+from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS, is_cut
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -70,6 +70,16 @@ def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozense
     missing = [key for key in facing.absent if key in telling]
     more = sorted((logged.names & telling) - config.names) if missing and logged else []
     return Comparison(len(mine) - len(differing), differing, facing.absent, (*missing, *more) if more else ())
+
+
+def count_apart(config: Params, logged: Params) -> int:
+    """Return in how many keys of both a config and a log differ, at the least."""
+    mine, theirs = config.canonicals, logged.canonicals
+    if config.layout is not logged.layout:
+        facing = _facing(config.layout, logged.layout)
+        mine, theirs = tuple([mine[i] for i in facing.here]), tuple([theirs[i] for i in facing.there])
+    count = sum(map(ne, mine, theirs))
+    return count if not count or TRUNCATED_LENGTHS.isdisjoint(map(len, logged.raws)) else 0
 
 
 def apart(one: Params, other: Params) -> frozenset[str]:

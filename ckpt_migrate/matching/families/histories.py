@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +12,8 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import NamedMetric
-    from ckpt_migrate.tracking.records import MetricPoint, RunStore
+    from ckpt_migrate.tracking.records import RunStore
+
 MOST_CLEAR = 2_000
 """Cases that are clear without metrics whose histories are read all the same: some stores take long to read."""
 CLEAR_BITS = 20.0
@@ -29,22 +32,35 @@ class Found:
     is_at_epoch: bool
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What a run logged.
+
+    Attributes:
+        values: The values of each metric, in the order of their steps; none is empty.
+        last_step: The last step at which it logged anything; None when it logged nothing.
+    """
+
+    values: Mapping[str, Sequence[float]]
+    last_step: int | None
+
+
 class Histories:
-    """Points logged under each metric name."""
+    """What runs logged, each read when it is first asked for; as rows of numbers, for there may be many thousands."""
 
     def __init__(self, store: RunStore) -> None:
         self._store = store
-        self._read: dict[str, Mapping[str, Sequence[MetricPoint]]] = {}
+        self._read: dict[str, History] = {}
 
-    def of(self, run_id: str) -> Mapping[str, Sequence[MetricPoint]]:
-        """Return all points of a run, by metric name."""
-        if run_id not in self._read:
-            self._read[run_id] = self._store.metric_histories(run_id)
-        return self._read[run_id]
-
-    def last_step(self, run_id: str) -> int | None:
-        """Return the last step at which a run logged anything; None when it logged nothing."""
-        return max((points[-1].step for points in self.of(run_id).values() if points), default=None)
+    def of(self, run_id: str) -> History:
+        """Return what a run logged."""
+        known = self._read.get(run_id)
+        if known is None:
+            points = {name: some for name, some in self._store.metric_histories(run_id).items() if some}
+            values = {sys.intern(name): array("d", [point.value for point in some]) for name, some in points.items()}
+            last_step = max((some[-1].step for some in points.values()), default=None)
+            known = self._read[run_id] = History(values, last_step)
+        return known
 
     def find(self, run_id: str, named: NamedMetric, names: Mapping[str, Sequence[str]]) -> Found:
         """Return whether a run logged a file name's value, and at its epoch.
@@ -54,13 +70,13 @@ class Histories:
             named: The metric in the file's name.
             names: The names under which each metric is logged.
         """
-        history = self.of(run_id)
+        history = self.of(run_id).values
         count, is_hit, is_at_epoch = 0, False, False
         for name in names.get(named.key, ()):
-            points = history.get(name, ())
-            count += len(points)
-            is_hit = is_hit or is_logged([point.value for point in points], named.text)
-            is_at_epoch = is_at_epoch or is_logged_at(points, named)
+            values = history.get(name, ())
+            count += len(values)
+            is_hit = is_hit or is_logged(values, named.text)
+            is_at_epoch = is_at_epoch or is_logged_at(values, named)
         return Found(count, is_hit, is_at_epoch)
 
 
@@ -74,10 +90,10 @@ def is_logged(values: Iterable[float], text: str) -> bool:
     return any(abs(value - wanted) <= half for value in values)
 
 
-def is_logged_at(points: Sequence[MetricPoint], named: NamedMetric) -> bool:
-    """Say whether the point of a file name's epoch rounds to its text, if points are those of epochs."""
+def is_logged_at(values: Sequence[float], named: NamedMetric) -> bool:
+    """Say whether the value of a file name's epoch rounds to its text, if values are those of epochs."""
     epoch = named.epoch
-    return epoch is not None and epoch < len(points) and is_logged([points[epoch].value], named.text)
+    return epoch is not None and epoch < len(values) and is_logged([values[epoch]], named.text)
 
 
 def half_bin(text: str) -> float:

@@ -192,10 +192,10 @@ def _names(cases: Sequence[Case], histories: Histories) -> dict[str, tuple[str, 
             hits: defaultdict[str, bool] = defaultdict(bool)
             exact: defaultdict[str, bool] = defaultdict(bool)
             for run_id in run_ids:
-                for name, points in histories.of(run_id).items():
-                    if points and _may_be(name, named.key):
-                        hits[name] |= is_logged([point.value for point in points], named.text)
-                        exact[name] |= is_logged_at(points, named)
+                for name, values in histories.of(run_id).values.items():
+                    if _may_be(name, named.key):
+                        hits[name] |= is_logged(values, named.text)
+                        exact[name] |= is_logged_at(values, named)
             for name, is_hit in hits.items():
                 found[named.key, name].append(is_hit)
                 at_epoch[named.key, name] += exact[name]

@@ -294,3 +294,17 @@ def end_bits(seen: Seen, run: Run, world: World) -> float:
         duration_s = max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S)
         return math.log2(density * duration_s * DURATION_DECADES_NATS)
     return math.log2(density) + world.rates[run.run_id]
+
+
+def most_end_bits(seen: Seen, rate_bits: float) -> float:
+    """Return the most that `end_bits` says for a run: no density is above one per second, for habits are wider.
+
+    Args:
+        seen: The checkpoint.
+        rate_bits: The run's of `World.rates`, or 0.
+    """
+    if seen.newest_s is None:
+        return 0.0
+    if not seen.readings:
+        return rate_bits
+    return math.log2(max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S) * DURATION_DECADES_NATS)

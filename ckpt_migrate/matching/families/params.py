@@ -35,13 +35,18 @@ KIND = "(kind)"
 
 
 class Differences:
-    """Per key, the chance that it differs in a true pair."""
+    """Per key, the chance that it differs in a true pair.
+
+    Attributes:
+        mildest: The most bits, mostly far below 0, that any key can say for a run from which it differs.
+    """
 
     def __init__(self, chances: Mapping[str, float]) -> None:
         self._chances = chances
         self._agreeing = {key: math.log2(1 - chance) for key, chance in chances.items()}
         self._differing = {key: math.log2(chance) - self._agreeing[key] for key, chance in chances.items()}
         self._whole: dict[Layout, float] = {}
+        self.mildest = max([_UNKNOWN_DIFFERS_LOG2, *self._differing.values()]) + math.log2(LARGEST_FREQUENCY)
 
     def log2(self, config: Params, comparison: Comparison) -> float:
         """Return log2 of the chance that just these keys of a config agree in a true pair, and just those differ."""

@@ -112,7 +112,10 @@ def is_inside(seen: Seen, run: Run) -> bool:
 
 def start_density(seen: Seen, start_s: float) -> float:
     """Return the density (per second) of a directory's stamp, made at the start of a run; 0 while undecided."""
-    return sum(one.share * one.density(start_s) for one in seen.readings)
+    density = 0.0
+    for one in seen.readings:
+        density += one.share * one.density(start_s)
+    return density
 
 
 def is_first(seen: Seen, run: Run) -> bool:

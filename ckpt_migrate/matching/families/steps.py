@@ -30,7 +30,7 @@ def add_steps(cases: Sequence[Case], world: World, histories: Histories) -> None
     asking = [case for case in cases if case.seen.last_step is not None]
     for case in asking:
         for run_id in {one.run_id for one in case.worth} | ({case.plain} if case.plain else set()):
-            last = histories.last_step(run_id)
+            last = histories.of(run_id).last_step
             if last is not None:
                 lasts[run_id] = last
         if case.plain in lasts:

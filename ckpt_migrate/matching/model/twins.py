@@ -107,6 +107,8 @@ class Twins:
 
     def alike(self, place: str | int, keys: frozenset[str], allowed: frozenset[str]) -> Pairs:
         """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
+        if isinstance(place, int) and place not in self.local:
+            return NO_PAIRS
         known = self._alike.get((place, keys, allowed))
         if known is None:
             found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.compare import compare
-from ckpt_migrate.matching.families.mtimes import end_bits
+from ckpt_migrate.matching.families.compare import compare, count_apart
+from ckpt_migrate.matching.families.mtimes import end_bits, most_end_bits
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
 from ckpt_migrate.matching.families.stamps import time_bits
@@ -34,23 +34,37 @@ def weigh(seen: Seen, run: Run, world: World) -> Score:
 
 
 def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
-    """Weigh all candidates of a checkpoint that can be its run, best first, params included."""
-    scores = [weigh(seen, runs[run_id], world) for run_id in candidates]
-    scores.sort(key=lambda one: (one.reference - one.bits, one.run_id))
+    """Weigh all candidates of a checkpoint that can be its run, best first, params included.
+
+    In a burst dozens of runs start near a stamp, and nearly all differ from the config in several params. They are
+    looked at in the order of how many those are; one that could not come near the best even if all else spoke for it
+    as strongly as it may is not weighed.
+    """
     most = most_param_bits(seen.config, world)
-    best = -LARGEST_BITS
+    best = least = -LARGEST_BITS
     out = []
-    for one in scores:
+    for apart, run_id in sorted((count_apart(seen.config, world.params[run_id]), run_id) for run_id in candidates):
+        params = max(-LARGEST_BITS, most + apart * world.differences.mildest)
+        reference = reference_bits(seen.references, run_id, world.run_total) if seen.references else 0.0
+        if reference <= 0:
+            rate = max(world.rates.get(run_id, 0.0), 0.0)
+            times = rate + most_end_bits(seen, rate)  # no density of a stamp is above one per second either
+            highest = max(-LARGEST_BITS, world.priors[world.strata.kinds[run_id]] + reference + times + params)
+            if highest < least and highest - reference < best - SKIPPED_BITS:
+                continue
+        one = weigh(seen, runs[run_id], world)
         plain = one.bits - one.reference
-        if plain + most < best - SKIPPED_BITS and one.reference <= 0:
-            continue
-        one.comparison = compare(seen.config, world.params[one.run_id], world.index.telling)
+        one.comparison = compare(seen.config, world.params[run_id], world.index.telling)
         one.params = param_bits(seen.config, one.comparison, world)
-        best = max(best, plain + one.params)
-        out.append(one)
-    least = max((one.bits for one in out), default=0.0) - SKIPPED_BITS
-    out = [one for one in out if one.bits >= least or one.bits - one.reference >= best - SKIPPED_BITS]
-    return tuple(sorted(out, key=lambda one: (-one.bits, one.run_id)))
+        best, least = max(best, plain + one.params), max(least, one.bits - SKIPPED_BITS)
+        out.append((one, plain + most))
+    found = [
+        one
+        for one, highest in out
+        if one.bits - one.reference >= best - SKIPPED_BITS
+        or (one.bits >= least and (one.reference > 0 or highest >= best - SKIPPED_BITS))
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.bits, one.run_id)))
 
 
 def weigh_again(scores: Iterable[Score], seen: Seen, runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
