@@ -41,6 +41,7 @@ def render(page: Page) -> str:
         "title": html.escape(printable(page.title)),
         "style": _asset("page", "page.css"),
         "tallies": "What became of the directories" if page.is_log else "What apply does",
+        "next": "To undo it" if page.is_log else "Next",
         "facts": "".join(
             f"<dt>{html.escape(name)}</dt><dd>{html.escape(printable(text))}</dd>" for name, text in page.facts
         ),

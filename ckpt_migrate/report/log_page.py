@@ -12,6 +12,7 @@ from ckpt_migrate.journal.fold import load
 from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.plan.read import load_plan
 from ckpt_migrate.recipe import load_recipe
+from ckpt_migrate.report.changes import logged_changes
 from ckpt_migrate.report.plan_page import plan_page
 from ckpt_migrate.report.records import Page, Row
 
@@ -45,7 +46,7 @@ def log_page(path: str) -> Page:
     if loaded is None:
         facts.append(("Plan", f"{history.plan_path or 'none'} is not there as it was applied: the cases are not shown"))
         rows = tuple(_bare_row(item, history) for item in history.items.values())
-        return Page(title, tuple(facts), None, rows, {}, {}, command=command, is_log=True)
+        return Page(title, tuple(facts), None, rows, {}, {}, logged_changes(history, None), command, is_log=True)
     plan, recipe = loaded
     page = plan_page(plan, recipe, ())
     known = [fact for fact in page.facts if fact[0] in {"Plan", "Runs", "Clock"}]
@@ -53,7 +54,9 @@ def log_page(path: str) -> Page:
         replace(row, outcome=_outcome(history.items[number], history) if number in history.items else "left alone")
         for number, row in enumerate(page.rows)
     )
-    return replace(page, title=title, facts=(*facts, *known), rows=rows, command=command, is_log=True)
+    changes = logged_changes(history, plan)
+    told = (*facts, *known)
+    return replace(page, title=title, facts=told, rows=rows, changes=changes, command=command, is_log=True)
 
 
 def _plan_of(history: History) -> tuple[Plan, Recipe] | None:

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from ckpt_migrate.plan.records import Action, Status
 from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line, symbol
-from ckpt_migrate.references.records import EditAction
-from ckpt_migrate.report.records import Case, Change, Line, Page, Row
+from ckpt_migrate.report.changes import planned_changes
+from ckpt_migrate.report.records import Case, Line, Page, Row
 from ckpt_migrate.review.session import is_open
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 HELD_BACK = "held back"
 """What was found of a directory whose run is known, and that waits for a person all the same: the run is deleted."""
-MOST_LINES = 20
-"""Lines of one file that the page shows; the plan has more."""
 
 
 def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
@@ -53,7 +51,7 @@ def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
         rows=tuple(_row(entry, recipe, tuple(doubted.get(entry.checkpoint, ()))) for entry in plan.entries),
         runs=plan.runs,
         starts=run_starts(plan),
-        changes=_changes(plan),
+        changes=planned_changes(plan),
         command=_next(plan) if plan.path else "",
     )
 
@@ -102,26 +100,3 @@ def _candidate(candidate: Candidate) -> Case:
 
 def _case(run_id: str, confidence: float | None, evidence: Sequence[str]) -> Case:
     return Case(run_id, confidence, tuple(Line.of(text) for text in evidence))
-
-
-def _changes(plan: Plan) -> tuple[Change, ...]:
-    targets = {entry.checkpoint: entry.target or "" for entry in plan.entries}
-    changes = [
-        Change(link.path, link.text, targets[link.checkpoint], "a link that will lead nowhere")
-        for link in plan.dangling_links()
-    ]
-    references = plan.references
-    if references is not None:
-        for file in references.files:
-            what = "left as it is"
-            if file.action is EditAction.EDIT:
-                what = "follows when its directory is decided" if file.follows else "edited"
-            note = f"; {file.note}" if file.note else ""
-            changes += [
-                Change(f"{file.file}:{line.line}", line.before, line.after, what + note)
-                for line in file.lines[:MOST_LINES]
-            ]
-        changes += [
-            Change(where, "", "", f"left alone: {left.what}") for left in references.left for where in left.where
-        ]
-    return tuple(changes)

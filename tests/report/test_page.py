@@ -248,6 +248,8 @@ def test_ten_thousand_entries_are_at_hand_within_three_seconds(opened: Callable[
 
 def test_a_plan_without_entries_and_one_without_times_are_pages_too(opened: Callable[..., Any]) -> None:
     page = opened(small_plan(entries=(), runs={}, links=()))
-    assert page.locator("#count").inner_text() == "0 of 0 directories"
+    assert page.locator("#none").inner_text() == "There is nothing in this plan to rename, to repair or to decide."
+    assert page.locator("#time, #sure, #rows, #filters").locator("visible=true").count() == 0
     page = opened(small_plan(entries=(entry(1, checkpoint=f"{ROOT}/of no form"),), runs={}, links=()))
     assert page.locator("#count").inner_text() == "1 of 1 directories"
+    assert page.locator("#time").inner_text() == "No directory that fits the filters has a time stamp."

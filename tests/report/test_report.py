@@ -104,6 +104,34 @@ def test_after_an_apply_and_after_its_rollback_the_page_tells_what_became_of_eac
     assert data_of(page.text)["command"] == ""
 
 
+def test_after_an_apply_and_after_its_rollback_the_page_tells_of_each_reference(project: Project) -> None:
+    """As the disk has it: also when somebody else has been at the file since, and when the plan is gone."""
+    own, script = project.training(0), project.folder / "train.sh"
+    script.write_text(f"# resume\npython train.py checkpoints/phase2/{own.legacy}/x\n", "utf-8")
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml", references=["train.sh"])
+    log = api.apply("plan.yaml").log
+    assert log is not None
+
+    def told(place: str) -> list[tuple[bool, bool, str]]:
+        changes = data_of(api.report(log).text)["changes"]
+        found = [one for one in changes if one["place"].endswith(place)]
+        return [(own.legacy in one["before"], own.target in one["after"], one["what"]) for one in found]
+
+    assert told("train.sh:2") == [(True, True, "edited")]
+    edited = script.read_bytes()
+    script.write_bytes(edited + b"more\n")
+    assert told("train.sh:2") == [(True, True, "changed since by somebody else")]
+    script.write_bytes(edited)
+    kept = (project.folder / "plan.yaml").read_bytes()
+    (project.folder / "plan.yaml").write_text("gone", encoding="utf-8")
+    assert told("train.sh") == [(True, True, "edited")]
+    (project.folder / "plan.yaml").write_bytes(kept)
+    api.rollback(log)
+    assert told("train.sh:2") == [(True, True, "put back")]
+    script.unlink()
+    assert told("train.sh:2") == [(True, True, "not there any more")]
+
+
 def test_a_log_whose_plan_is_gone_still_tells_its_names(project: Project, plan: str) -> None:
     log = api.apply(plan).log
     assert log is not None

@@ -87,7 +87,6 @@ const bars = (id, told, names, values, isHatched) => {
 const BINS = [[.99999, "from 0.99999"], [.9999, "from 0.9999"], [.999, "from 0.999"], [.99, "from 0.99"], [.9, "from 0.9"], [.5, "from 0.5"],
   [0, "below 0.5"]];
 const drawSure = () => {
-  if (!data.rows.length) return empty("sure", "No directory, nothing to be sure of.");
   const counts = BINS.map(() => 0);
   let none = 0;
   for (const row of data.rows) {

@@ -26,6 +26,7 @@ const startChanges = () => {
   addEventListener("afterprint", list.again);
 };
 const drawAll = () => {
+  if (!data.rows.length) return;
   drawTime();
   drawSure();
   drawApart();

@@ -27,8 +27,11 @@ const paged = (nav, draw) => {
   };
 };
 
+// A name may be broken where its parts meet.
+const breakable = (name) => clean(name).split("_").flatMap((part, at) => at ? [document.createElement("wbr"), `_${part}`] : [part]);
 const nameCell = (cell, row) => {
-  const button = el("button", last(row.path), "name");
+  const button = el("button", "", "name");
+  button.append(...breakable(last(row.path)));
   button.type = "button";
   button.addEventListener("click", () => openCase(row));
   cell.append(button);
@@ -36,20 +39,20 @@ const nameCell = (cell, row) => {
     const becomes = el("div", "", "becomes");
     const arrow = el("span", "→ ");
     arrow.setAttribute("aria-hidden", "true");
-    becomes.append(arrow, el("span", "becomes ", "unseen"), el("span", row.name));
+    becomes.append(arrow, el("span", "becomes ", "unseen"), ...breakable(row.name));
     cell.append(becomes);
   }
-};
-const runCell = (cell, row) => {
-  if (!row.case) return;
-  const run = data.runs[row.case[0]];
-  cell.append(el("div", row.case[0], "id"));
-  if (run) cell.append(el("div", run.name === last(row.path) || !run.name ? "" : run.name, "soft"));
 };
 const together = (cell, ...parts) => {
   const made = el("div");
   made.append(...parts);
   cell.append(made);
+};
+const runCell = (cell, row) => {
+  if (!row.case) return;
+  const run = data.runs[row.case[0]];
+  cell.append(el("div", row.case[0], "id"));
+  if (run && run.name) together(cell, ...breakable(run.name));
 };
 const foundCell = (cell, row) => together(cell, glyph(row.found), row.found);
 // Why not, or who chose; of what the planner matched, the strongest that speaks for it.
@@ -168,4 +171,6 @@ const startTable = () => {
   });
   tallies();
   choose();
+  // A page of nothing says so, once.
+  if (!data.rows.length) document.querySelectorAll(".full").forEach((one) => { one.hidden = true; });
 };

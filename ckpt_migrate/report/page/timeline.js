@@ -11,7 +11,7 @@ const drawTime = (rows = passes()) => {
   byId("zoom").hidden = !timed.length;
   byId("time-how").hidden = !timed.length;
   byId("time-hint").hidden = !timed.length;
-  if (!timed.length) return empty("time", data.rows.length ? "No directory that fits the filters has a time stamp." : "There is no checkpoint directory to show.");
+  if (!timed.length) return empty("time", "No directory that fits the filters has a time stamp.");
   const every = data.rows.flatMap((row) => [row.at, startOf(row.case), ...row.others.map(startOf)]).filter((at) => at !== null);
   const low = every.reduce((a, b) => Math.min(a, b));
   const high = every.reduce((a, b) => Math.max(a, b));
@@ -29,7 +29,7 @@ const drawWindow = () => {
   const without = data.rows.filter((row) => row.at === null).length;
   byId("time-hint").textContent = clean(`${plainTime(from).slice(0, 16)} to ${plainTime(to).slice(0, 16)}, `
     + (data.zone ? `times in ${data.zone}.` : "times as the machine wrote them, its zone unknown; those of runs in UTC.")
-    + (without ? ` ${number(without)} without a stamp are in the table alone.` : ""));
+    + (without ? ` In the table alone, for want of a stamp: ${number(without)}.` : ""));
   const isNarrow = byId("time").clientWidth < 600 && !isOnPaper;
   const width = (isOnPaper ? 680 : byId("time").clientWidth) - (isNarrow ? 90 : 150);
   const toPixel = (ms) => (ms - from) / (to - from) * width;
