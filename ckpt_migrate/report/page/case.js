@@ -2,11 +2,11 @@
 const table = (label, head, lines, kinds = []) => {
   const made = el("table");
   const top = document.createElement("tr");
-  for (const text of head) {
-    const cell = el("th", text);
+  head.forEach((text, at) => {
+    const cell = el("th", text, kinds[at]);
     cell.scope = "col";
     top.append(cell);
-  }
+  });
   made.append(el("thead"), el("tbody"));
   made.tHead.append(top);
   for (const [cells, kind] of lines) {
@@ -67,12 +67,12 @@ const waterfall = ([id, lines]) => {
   const under = ({ from, to }) => [Math.min(Math.max(from, to), 0), Math.min(from, to, 0)];
   const bare = { type: "bar", silent: true, stack: "fall", itemStyle: { color: "transparent" }, barWidth: "62%" };
   describe(id, `Weights in bits, summed up from the prior: ${steps.map((step) => `${step.name} ${bitsOf(step.bits)}`).join(", ")}. The table below says the same.`);
-  chart(id, 96 + 28 * steps.length, {
+  chart(id, 84 + 28 * steps.length, {
     tooltip: { show: false },
-    grid: { left: 8, right: 24, top: 40, bottom: 44, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
+    grid: { left: 8, right: 24, top: 26, bottom: 44, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     xAxis: [{ ...axis, ...range, type: "value", name: "bits: ten make a thousand times likelier" },
       { ...axis, ...range, type: "value", position: "top", splitLine: { show: false }, axisLabel: { ...axis.axisLabel, hideOverlap: true, formatter: (bits) => percent(likely(bits)) } }],
-    yAxis: { ...axis, type: "category", inverse: true, data: steps.map((step) => step.name), splitLine: { show: false } },
+    yAxis: { ...axis, type: "category", inverse: true, data: steps.map((step) => step.name), splitLine: { show: false }, axisLabel: { ...axis.axisLabel, interval: 0 } },
     series: [
       { ...bare, data: steps.map((step) => over(step)[0]) },
       { ...bare, data: steps.map((step) => under(step)[0]) },

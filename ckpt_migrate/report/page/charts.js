@@ -78,7 +78,7 @@ const bars = (id, told, names, values, isHatched) => {
     tooltip: { show: false },
     grid: { left: 8, right: 56, top: 8, bottom: 8, outerBoundsMode: "same", outerBoundsContain: "axisLabel" },
     xAxis: { type: "value", show: false },
-    yAxis: { ...axis, type: "category", inverse: true, data: names, splitLine: { show: false } },
+    yAxis: { ...axis, type: "category", inverse: true, data: names, splitLine: { show: false }, axisLabel: { ...axis.axisLabel, interval: 0 } },
     series: [{ type: "bar", silent: true, barWidth: "62%", data: values.map((value, place) => ({ value, itemStyle: isHatched(place)
       ? { color: colors.against, decal: HATCH } : { color: colors.for } })),
     label: { show: true, position: "right", color: colors.ink, formatter: ({ value }) => number(value) } }],
@@ -133,7 +133,7 @@ const drawWeight = () => {
     tooltip: { backgroundColor: colors.shade, borderColor: colors.line, textStyle: { color: colors.ink, fontSize: 13 }, confine: true, formatter: ({ data: { told: [count, from, to] } }) => tip([`${number(count)} directories`,
       from === to ? `${bitsOf(from)} bits` : `${bitsOf(from)} to ${bitsOf(to)} bits`]) },
     xAxis: { ...axis, type: "value", name: "bits: against, left of 0; for, right of it", min: Math.floor(low / 10) * 10, max: Math.ceil(high / 10) * 10 },
-    yAxis: { ...axis, type: "category", inverse: true, data: told.map(([family]) => family) },
+    yAxis: { ...axis, type: "category", inverse: true, data: told.map(([family]) => family), axisLabel: { ...axis.axisLabel, interval: 0 } },
     series: [{ type: "scatter", data: dots, markLine: { silent: true, symbol: "none", label: { show: false }, lineStyle: { color: colors.ink, type: "solid", width: 1 }, data: [{ xAxis: 0 }] } }],
   });
 };

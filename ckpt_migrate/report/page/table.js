@@ -105,7 +105,7 @@ const pages = paged(byId("pages"), (rows) => document.querySelector("#rows tbody
 const tallies = () => {
   const counts = new Map();
   for (const row of data.rows) counts.set(row.key, (counts.get(row.key) || 0) + 1);
-  const keys = hasOutcome ? [...counts.keys()].sort() : Object.keys(data.symbols).filter((key) => counts.has(key));
+  const keys = hasOutcome ? [...counts.keys()].sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1)) : Object.keys(data.symbols).filter((key) => counts.has(key));
   byId("tallies").replaceChildren(...keys.map((key) => {
     const button = el("button", "", "tally");
     button.type = "button";

@@ -89,7 +89,7 @@ const drawWindow = () => {
         return tip(run ? tellRuns(run) : tellGroup(found, group));
       } },
     xAxis: { ...axis, type: "time", min: extent.from, max: extent.to, axisLabel: { ...axis.axisLabel, hideOverlap: true, formatter: DATES } },
-    yAxis: { ...axis, type: "category", inverse: true, data: lanes, axisLabel: { ...axis.axisLabel, lineHeight: 14,
+    yAxis: { ...axis, type: "category", inverse: true, data: lanes, axisLabel: { ...axis.axisLabel, interval: 0, lineHeight: 14,
       formatter: (lane) => lane === RUNS ? lane : `${lane}${isNarrow ? "\n" : " "}(${number(counts.get(lane))})` } },
     dataZoom: [{ type: "inside", filterMode: "none", startValue: from, endValue: to, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
       { type: "slider", show: !isOnPaper, filterMode: "none", startValue: from, endValue: to, height: 18, bottom: 8, showDetail: false, showDataShadow: false, brushSelect: false,
