@@ -168,7 +168,7 @@ def load_recipe(name_or_path: str = DEFAULT_RECIPE) -> Recipe:
             "the recipe is not valid",
             where=path,
             problems=problems.lines(),
-            remedy="Compare with migrations/phase2_run_id.yaml, which explains every key.",
+            remedy="Compare with `ckpt-migrate recipes phase2_run_id`, which explains every key.",
         )
     return recipe
 

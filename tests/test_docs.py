@@ -31,7 +31,7 @@ CONSOLE = re.compile(r"```console\n(.*?)```", re.DOTALL)
 def commands_of(page: Path) -> list[str]:
     """Return the commands that a page shows at a prompt."""
     blocks = CONSOLE.findall(page.read_text(encoding="utf-8"))
-    return [line[2:] for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    return [line.strip()[2:] for block in blocks for line in block.splitlines() if line.strip().startswith("$ ")]
 
 
 PAGES = sorted(page for page in DOCS.rglob("*.md") if commands_of(page))
@@ -41,17 +41,64 @@ PAGES = sorted(page for page in DOCS.rglob("*.md") if commands_of(page))
 def test_the_commands_of_a_page_run_one_after_the_other(
     project: Project, capsys: pytest.CaptureFixture[str], page: Path
 ) -> None:
-    """On a tree with a store of files, which is made faster than the demo's; 68e1442c is one of its directories."""
+    """On a tree with a store of files, which is made faster than the demo's."""
     shutil.copy(REPOSITORY / "migrations" / "phase2_run_id.yaml", project.folder / "mine.yaml")
     (project.folder / "orphans.txt").write_text(f"{project.training(4).legacy}\n", encoding="utf-8")
     for line in commands_of(page):
-        given = line.replace("sqlite:///mlflow.db", "mlruns").replace("68e1442c", project.training(4).uid[:8])
-        program, *arguments = shlex.split(given)
-        assert program == "ckpt-migrate"
-        code = run(arguments)
-        captured = capsys.readouterr()
-        assert code in {EXIT_DONE, EXIT_UNDECIDED}, f"{line}\n{captured.err}"
-        assert captured.out, line
+        follow(project, capsys, line)
+
+
+def test_the_commands_of_the_first_page_run_one_after_the_other(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of the README, but a person is not asked, and recipes of other layouts are tested with those."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    shown = re.findall(r"(?m)^    \$ (ckpt-migrate .*)$", text)
+    lines = [line for line in shown if "--migration" not in line]
+    assert len(lines) >= 6
+    for line in lines:
+        is_asked = line.startswith(("ckpt-migrate apply", "ckpt-migrate rollback")) and "--dry-run" not in line
+        follow(project, capsys, f"{line} --yes" if is_asked else line)
+
+
+def follow(project: Project, capsys: pytest.CaptureFixture[str], line: str) -> None:
+    """Do what a page says; the demo's store and two of its directories are the project's here."""
+    others = {
+        "sqlite:///mlflow.db": "mlruns",
+        "68e1442c": project.training(4).uid[:8],
+        "41476d1a": project.training(0).uid[:8],
+    }
+    given = line
+    for old, new in others.items():
+        given = given.replace(old, new)
+    given, _, target = given.partition(" > ")
+    program, *arguments = shlex.split(given)
+    assert program == "ckpt-migrate"
+    code = run(arguments)
+    captured = capsys.readouterr()
+    assert code in {EXIT_DONE, EXIT_UNDECIDED}, f"{line}\n{captured.err}"
+    assert captured.out, line
+    if target:
+        (project.folder / target).write_text(captured.out, encoding="utf-8")
+
+
+@pytest.mark.parametrize("page", [*sorted(DOCS.rglob("*.md")), REPOSITORY / "README.md"], ids=lambda page: page.name)
+def test_every_command_that_is_named_is_one_with_those_options(page: Path) -> None:
+    """In blocks that are not run and in the middle of sentences as well."""
+    text = page.read_text(encoding="utf-8")
+    named = [
+        *re.findall(r"`(ckpt-migrate [^`]*)`", text),
+        *re.findall(r"(?m)^(?:\$ |- |    |- run: )*(ckpt-migrate .*)$", text),
+    ]
+    for call in named:
+        words = [word for word in call.split()[1:] if word not in {"-q", "-v"}]
+        if not words or not words[0].islower() or words[0].startswith("-"):
+            continue  # `ckpt-migrate COMMAND --help`, `ckpt-migrate --version`
+        assert words[0] in COMMANDS, call
+        command = cli.get_command(click.Context(cli), words[0])
+        assert command is not None
+        known = {name for option in command.params for name in option.opts} | {"--help", "-h"}
+        assert {word.rstrip(".,;:") for word in words if word.startswith("-") and len(word) > 1} <= known, call
 
 
 def test_every_command_is_in_the_reference() -> None:
@@ -85,7 +132,7 @@ def test_an_error_is_told_with_its_remedy_and_what_is_filled_in() -> None:
 def test_the_page_of_json_has_every_key_of_every_command() -> None:
     """What programs rely on; that the schema is true to the commands is tested with them."""
     page = pages.on_page_markdown((DOCS / "reference" / "json.md").read_text(encoding="utf-8"))
-    for name in ("scan", "plan", "show", "report", "apply", "rollback", "log", "verify", "links", "find"):
+    for name in ("scan", "plan", "show", "report", "apply", "rollback", "log", "verify", "links", "find", "recipes"):
         assert f"\n## {name}\n" in page
     assert "| `findings[].kind` | What is wrong. `no-run` `deleted-run`" in page
     assert "| `entries[]` | Those asked for. See [entry](#entry). |" in page

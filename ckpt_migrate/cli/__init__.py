@@ -29,6 +29,7 @@ COMMANDS = {
     "verify": ("verify", "Check that every directory names its run and every manifest agrees."),
     "links": ("links", "List the links that applies left at old names, or remove them."),
     "find": ("find", "Look up any id or name, old or new, of a directory or a run."),
+    "recipes": ("recipes", "List the shipped recipes, or print one to copy."),
     "schema": ("schema", "Print the JSON Schema of plans, of recipes or of JSON output."),
     "completions": ("completions", "Print a script that makes a shell complete commands and names."),
     "demo": ("demo", "Make a legacy tree and a real store, and run the whole story on them."),

@@ -10,13 +10,18 @@ import click
 from ckpt_migrate import api
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.choices import choices, say_choices
+from ckpt_migrate.cli.operations import print_operations
 from ckpt_migrate.cli.references import remaining_line, say_remaining
 from ckpt_migrate.errors import EXIT_FAILED, EXIT_UNDECIDED
 from ckpt_migrate.plan.records import Action
 from ckpt_migrate.plan.words import summary_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckpt_migrate.apply.carry_out import ApplyResult
+    from ckpt_migrate.plan.records import Plan
+    from ckpt_migrate.references.recheck import Remaining
 
 
 @click.command("apply", short_help="Do what a plan says; continue an apply that was cut short.")
@@ -75,18 +80,23 @@ def command(
             }
         )
         return code
-    counts = _counts(result, sum(entry.is_chosen and entry.action is Action.RENAME for entry in plan.entries))
+    by_person = sum(entry.is_chosen and entry.action is Action.RENAME for entry in plan.entries)
+    counts = _counts(result, by_person)
     if is_dry_run:
-        output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
-        output.tell(f"\nDry run: {counts}. Nothing was changed.")
+        print_operations(result.operations)
+        output.tell(f"Dry run: {counts}. Nothing was changed.")
         output.hint(f"Do it:\n  ckpt-migrate apply {shlex.quote(plan_path)}")
-        return 0
+    else:
+        _print_done(plan, result, remaining, counts)
+    return code
+
+
+def _print_done(plan: Plan, result: ApplyResult, remaining: Sequence[Remaining], counts: str) -> None:
     output.tell(f"Done{' (continued)' if result.was_continued else ''}: {counts}.")
     if result.log is not None:
         if plan.references is not None and plan.references.paths:
             output.tell(remaining_line(remaining))
         output.tell(f"Undo it:\n  ckpt-migrate rollback {shlex.quote(result.log)}")
-    return code
 
 
 def _counts(result: ApplyResult, chosen: int) -> str:

@@ -170,4 +170,6 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
     more = "" if current() is Loudness.QUIET else " Read it, edit it, then:"
     output.tell(f"\nThe plan is in {path}. Nothing has been changed.{more}")
     output.hint(f"  ckpt-migrate show {shown}")
+    if any(entry.is_open for entry in plan.entries):
+        output.hint(f"  ckpt-migrate review {shown}")
     output.hint(f"  ckpt-migrate apply {shown} --dry-run")

@@ -9,6 +9,7 @@ import click
 
 from ckpt_migrate import api
 from ckpt_migrate.cli import completion, options, output
+from ckpt_migrate.cli.operations import print_operations
 from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED
 from ckpt_migrate.journal.history import LogState
 from ckpt_migrate.plan.words import count
@@ -89,7 +90,7 @@ def _print_older(older: Sequence[LogSummary]) -> None:
 
 def _print(result: RollbackResult) -> None:
     if result.is_dry_run:
-        output.echo_lines(f"{operation.symbol} {operation.describe()}" for operation in result.operations)
+        print_operations(result.operations)
     left = (*result.missing, *result.occupied, *result.changed, *result.edited, *result.damage)
     output.echo_lines(f"! {line}" for line in left)
     counts = f"{len(result.restored):,} restored, {len(result.unchanged):,} were as before already, {len(left):,} left"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -154,6 +155,8 @@ def _print_table(plan: Plan, chosen: Sequence[Entry]) -> None:
         output.tell(f"{len(chosen):,} of {len(plan.entries):,} entries are shown.")
     output.tell(clock_words(plan.clock))
     output.tell(summary_line(plan))
+    if any(entry.is_open for entry in chosen):
+        output.hint(f"Settle what is undecided:\n  ckpt-migrate review {shlex.quote(os.path.relpath(plan.path))}")
     if plan.references is not None:
         _print_references(plan.references)
 

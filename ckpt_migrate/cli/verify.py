@@ -65,6 +65,8 @@ def command(
         output.tell(
             f"{result.agreeing:,} of {result.directories:,} directories name their run, and their manifests agree."
         )
+        if new and known is None:
+            output.hint("To accept what nobody can settle, list those directories in a file: --known FILE.")
         if old:
             are = "is about a directory" if old == 1 else "are about directories"
             counts = "does not count" if old == 1 else "do not count"

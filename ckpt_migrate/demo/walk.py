@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 PLAN = "plan.yaml"
 _WIDTH = 100
+_UNDECIDED = (EXIT_DONE, EXIT_UNDECIDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +101,9 @@ class _Guide:
         return EXIT_DONE if is_well else EXIT_FAILED
 
     def _steps(self) -> tuple[Step, ...]:
-        undecided = (EXIT_DONE, EXIT_UNDECIDED)
-        twin, swept = self._first(Kind.TWIN), self._first(Kind.SWEEP)
+        return (*self._steps_to_a_plan(), *self._steps_of_reading(), *self._steps_of_change(), *self._steps_after())
+
+    def _steps_to_a_plan(self) -> tuple[Step, ...]:
         return (
             Step(
                 "What is there? (needs no MLflow)",
@@ -115,48 +117,61 @@ class _Guide:
                 "infers from the stamps, summer time included. It leaves undecided what nobody can know, and "
                 "ends with exit code 3 to say so.",
                 ("plan", self._root, "--tracking-uri", self._uri, "-o", self._plan),
-                undecided,
+                _UNDECIDED,
             ),
+        )
+
+    def _steps_of_reading(self) -> tuple[Step, ...]:
+        twin, swept = self._first(Kind.TWIN), self._first(Kind.SWEEP)
+        return (
             Step(
                 "Read the plan.",
                 "Nothing has been renamed yet. The plan is a text file which you may edit; this shows it as a "
                 "table. Look at the confidence, and at the reasons for what is skipped: the orphan, the twins, and "
                 "the directory of which somebody deleted the run.",
                 ("show", self._plan),
-                undecided,
+                _UNDECIDED,
             ),
             Step(
                 "Why this run?",
                 "One of six that were started in one minute. Look at what tells it from the other five.",
                 ("show", self._plan, swept.name),
-                undecided,
+                _UNDECIDED,
             ),
             Step(
                 "Why not?",
                 "Two directories and two runs with the same second, settings and loss. A guess would be right "
-                "half of the time: look at the candidates. In the plan, you could set `action: rename` and one run id.",
+                "half of the time: look at the candidates. `ckpt-migrate review` would let you choose one.",
                 ("show", self._plan, twin.name),
-                undecided,
+                _UNDECIDED,
             ),
+        )
+
+    def _steps_of_change(self) -> tuple[Step, ...]:
+        return (
             Step(
                 "Rehearse.",
                 "Look at the operations, in the order in which they will be done.",
                 ("apply", self._plan, "--dry-run"),
-                undecided,
+                _UNDECIDED,
                 self._prove_untouched,
             ),
             Step(
                 "Do it.",
                 "Each change is logged before it is made. Look at the command that undoes it.",
                 ("apply", self._plan, "--yes"),
-                undecided,
+                _UNDECIDED,
                 self._compare_with_truth,
             ),
+        )
+
+    def _steps_after(self) -> tuple[Step, ...]:
+        return (
             Step(
                 "Does every directory name its run now?",
                 "What was left undecided is listed, hence exit code 3. All else agrees with MLflow.",
                 ("verify", self._root, "--tracking-uri", self._uri),
-                undecided,
+                _UNDECIDED,
             ),
             Step(
                 "An old name turns up in your notes.",

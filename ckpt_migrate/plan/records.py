@@ -134,6 +134,12 @@ class Entry:
         """Whether the directory gets its run's name, or its manifests, because a person said so."""
         return self.proposal is not None and self.action is not Action.SKIP
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it waits for a person: the planner would not rename it, and nobody has chosen since."""
+        found = {Status.AMBIGUOUS, Status.UNMATCHED, Status.MATCHED}
+        return self.status in found and self.action is Action.SKIP and self.proposal is None
+
 
 @dataclass(frozen=True, slots=True)
 class Link:

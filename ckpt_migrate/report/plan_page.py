@@ -12,7 +12,6 @@ from ckpt_migrate.plan.records import Action, Status
 from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line, symbol
 from ckpt_migrate.report.changes import planned_changes
 from ckpt_migrate.report.records import Case, Line, Page, Row
-from ckpt_migrate.review.session import is_open
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,7 +57,7 @@ def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
 
 def _next(plan: Plan) -> str:
     """Return the command that goes on: nothing is applied before a person has looked at what is theirs to decide."""
-    if any(map(is_open, plan.entries)):
+    if any(entry.is_open for entry in plan.entries):
         return f"ckpt-migrate review {shlex.quote(plan.path)}"
     return f"ckpt-migrate apply {shlex.quote(plan.path)} --dry-run"
 
@@ -81,7 +80,7 @@ def _row(entry: Entry, recipe: Recipe, doubts: tuple[str, ...]) -> Row:
     other = proposal if proposal is not None and proposal.run_id not in {None, entry.run_id} else None
     return Row(
         path=entry.checkpoint,
-        found=HELD_BACK if entry.status is Status.MATCHED and is_open(entry) else found_words(entry),
+        found=HELD_BACK if entry.status is Status.MATCHED and entry.is_open else found_words(entry),
         action=entry.action.value,
         symbol=symbol(entry),
         stamp=None if parsed is None or parsed.local_time is None else parsed.local_time.isoformat(),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.errors import PlanError
 from ckpt_migrate.plan.file import log_that_needs, save
 from ckpt_migrate.plan.read import load_plan
-from ckpt_migrate.plan.records import Action, Status
+from ckpt_migrate.plan.records import Action
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.review.doubts import find_doubts
 from ckpt_migrate.review.edits import Choice, find_places, splice
@@ -18,11 +18,9 @@ from ckpt_migrate.stores import look_up_runs
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckpt_migrate.plan.records import Entry, Plan
+    from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.review.doubts import Doubt
-
-_OPEN = {Status.AMBIGUOUS, Status.UNMATCHED, Status.MATCHED}
 
 
 class Review:
@@ -56,7 +54,7 @@ class Review:
     @property
     def open_entries(self) -> tuple[int, ...]:
         """The numbers of the entries that wait for a person."""
-        return tuple(number for number, entry in enumerate(self.plan.entries) if is_open(entry))
+        return tuple(number for number, entry in enumerate(self.plan.entries) if entry.is_open)
 
     def weigh(self, number: int, run_id: str) -> tuple[Plan, tuple[Doubt, ...]]:
         """Return the plan as it would be with this run, and what speaks against it; nothing is written.
@@ -129,8 +127,3 @@ class Review:
             raise PlanError(
                 "cannot be read any more", where=self.plan.path, remedy="Look what became of it."
             ) from error
-
-
-def is_open(entry: Entry) -> bool:
-    """Say whether an entry waits for a person: the planner would not rename it, and nobody has chosen since."""
-    return entry.status in _OPEN and entry.action is Action.SKIP and entry.proposal is None

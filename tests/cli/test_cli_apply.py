@@ -155,7 +155,8 @@ def test_a_dry_run_prints_every_operation_and_changes_nothing(ckpt: Call, projec
     assert not (project.root / ".ckpt-migrate").exists()
     data = ckpt("apply", plan, "--dry-run", "--format", "json").data
     assert (data["is_dry_run"], data["renamed"], data["log"]) == (True, 3, None)
-    assert len(data["operations"]) == ended.out.count("\n") - 4
+    assert f"\n{len(data['operations'])} operations in this order: ~ changed, + new, = kept.\n" in ended.out
+    assert len(data["operations"]) == ended.out.count("\n") - 5
 
 
 def test_apply_says_how_to_undo_and_the_commands_can_be_pasted(ckpt: Call, project: Project, plan: Path) -> None:

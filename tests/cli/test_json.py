@@ -74,6 +74,7 @@ def story(project: Project) -> Iterator[tuple[str, ...]]:
     yield "rollback", "latest", "--dry-run"
     yield "rollback", "latest", "--yes"
     yield "plan", "checkpoints", *STORE, "-o", "other.yaml"
+    yield ("recipes",)
 
 
 def _edit(project: Project, run_id: str) -> None:
