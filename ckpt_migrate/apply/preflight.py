@@ -16,7 +16,7 @@ from ckpt_migrate.apply.room import is_read_only, room_problems
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, sight
-from ckpt_migrate.executor.rights import may_give_away, may_set_times
+from ckpt_migrate.executor.rights import FROZEN, is_frozen, may_give_away, may_set_times
 from ckpt_migrate.executor.spelling import Spelling
 from ckpt_migrate.executor.status import look
 from ckpt_migrate.progress import SILENT
@@ -47,6 +47,7 @@ class _Folder:
     owner: int
     is_writable: bool
     is_sticky: bool
+    is_frozen: bool
 
 
 class Preflight:
@@ -134,12 +135,14 @@ class Preflight:
             found = os.stat(path)
             is_writable = os.access(path, os.W_OK | os.X_OK)
             is_sticky = bool(found.st_mode & stat.S_ISVTX)
-            known = self._folders[path] = _Folder(found.st_dev, found.st_uid, is_writable, is_sticky)
+            known = self._folders[path] = _Folder(found.st_dev, found.st_uid, is_writable, is_sticky, is_frozen(path))
         return known
 
     def _permission_problems(self, task: Task, folder: _Folder, found: Status) -> Iterator[str]:
         if not folder.is_writable:
             yield f"cannot be renamed: no permission to write in {os.path.dirname(task.source)}"
+        elif folder.is_frozen:
+            yield f"cannot be renamed: {os.path.dirname(task.source)} {FROZEN}"
         elif folder.is_sticky and self._user != folder.owner and not self._may_set_times(found.uid):
             yield f"cannot be renamed: in {os.path.dirname(task.source)} (sticky) only its owner may rename it"
         if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
@@ -174,6 +177,8 @@ class Preflight:
             except ValueError as error:
                 yield f"{template.name} cannot be written: {error}"
                 continue
+            if state is not None and not state.is_link and is_frozen(os.path.join(task.source, template.name)):
+                yield f"{template.name} cannot be replaced: it {FROZEN}"
             is_own = state is None or (state.uid == self._user and state.gid in self._groups)
             if not is_own and not may_give_away():
                 yield f"{template.name} has another owner and could not be restored exactly; let its owner run this"

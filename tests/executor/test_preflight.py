@@ -343,3 +343,19 @@ def test_immutable_directories_and_parents_are_found(small: Tree, recipe: Recipe
             assert "no permission" in _refusal(small, recipe)[0]
         finally:
             subprocess.run(["chattr", "-i", str(path)], check=True)
+
+
+@pytest.mark.parametrize("flag", ["i", "a"])
+def test_frozen_manifests_and_append_only_parents_are_found(small: Tree, recipe: Recipe, flag: str) -> None:
+    """The superuser has every permission for them, and the first rename or replacement would fail all the same."""
+    readme = small.root / f"{uid(1)}_{stamp(1)}" / "README.md"
+    frozen = [readme, small.root] if flag == "a" else [readme]
+    if any(subprocess.run(["chattr", f"+{flag}", str(path)], check=False).returncode for path in frozen):
+        pytest.skip("this file system or user cannot freeze anything")
+    try:
+        problems = "\n".join(_refusal(small, recipe))
+    finally:
+        for path in frozen:
+            subprocess.run(["chattr", f"-{flag}", str(path)], check=True)
+    assert "README.md cannot be replaced: it is immutable or append-only" in problems
+    assert problems.count(f"cannot be renamed: {small.root} is immutable") == (3 if flag == "a" else 0)

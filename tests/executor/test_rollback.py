@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -199,6 +200,35 @@ def test_an_edited_manifest_stays_and_is_listed(small: Tree, applied: str) -> No
     assert (_old(small, 0) / "README.md").read_text().endswith("a remark\n")
     assert (_old(small, 1) / "README.md").read_text() == "written anew\n"
     assert not (_old(small, 0) / "MLFLOW_RUN_ID.txt").exists()
+
+
+def test_attributes_and_access_lists_of_manifests_come_back(tree: Tree, recipe: Recipe) -> None:
+    """The new file bears them as well, so that whoever might read the old one may read it; so do directories."""
+    directory = tree.add(1, files={"README.md": b"notes\n", "model.pt": b"w"})
+    readme = directory / "README.md"
+    entries = ((0x01, 6, -1), (0x02, 4, 65534), (0x04, 4, -1), (0x10, 4, -1), (0x20, 0, -1))
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHi", *entry) for entry in entries)
+    try:
+        os.setxattr(readme, "user.note", b"kept\0")
+        os.setxattr(directory, "user.origin", b"cluster")
+        os.setxattr(readme, "system.posix_acl_access", access)
+    except OSError:
+        pytest.skip("this file system has no extended attributes or access lists")
+    tree.settle()
+    tree.refresh()
+    before = [_attributes(directory), _attributes(readme), readme.stat().st_mode]
+    assert len(_attributes(readme)) == 2
+    log = apply_plan(tree.plan(), recipe).log
+    assert log is not None
+    new = _new(tree, 1)
+    assert [_attributes(new), _attributes(new / "README.md"), (new / "README.md").stat().st_mode] == before
+    (new / "README.md").unlink()
+    assert roll_back(log).is_complete
+    assert [_attributes(directory), _attributes(readme), readme.stat().st_mode] == before
+
+
+def _attributes(path: Path) -> dict[str, bytes]:
+    return {name: os.getxattr(path, name) for name in os.listxattr(path)}
 
 
 def test_a_deleted_manifest_is_no_obstacle(small: Tree, applied: str) -> None:
