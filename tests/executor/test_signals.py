@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -10,15 +12,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from trees import LONG_AGO_NS, set_time
+from trees.crash import make_world
+from trees.power import called_before
 
 from ckpt_migrate import storage
 from ckpt_migrate.apply.carry_out import apply_plan
-from ckpt_migrate.errors import EXIT_FAILED, ExecutionError
+from ckpt_migrate.errors import EXIT_FAILED, ExecutionError, PlanAppliedError
 from ckpt_migrate.executor import batches
 from ckpt_migrate.journal.logs import find_logs
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from trees import Tree
 
     from ckpt_migrate.recipe import Recipe
@@ -96,6 +103,49 @@ def test_the_second_signal_stops_at_once(
     assert caught.value.where is not None
     assert roll_back(caught.value.where).is_complete
     assert many.snapshot() == before
+
+
+@pytest.mark.parametrize("phase", ["apply", "rollback"])
+def test_the_second_signal_stops_at_once_wherever_it_comes(tmp_path: Path, recipe: Recipe, phase: str) -> None:
+    """Two at every 19th step of a world with everything in it: whatever was being done, both endings are exact."""
+    tree = make_world(tmp_path / "project")
+    before = tree.snapshot()
+    stopped = 0
+    for at in itertools.count(9, 19):
+        log = None if phase == "apply" else apply_plan(tree.plan(), recipe).log
+        calls = 0
+
+        def hook(at: int = at) -> None:
+            nonlocal calls
+            calls += 1
+            if calls == at:
+                for _ in range(2):
+                    os.kill(os.getpid(), signal.SIGINT)
+
+        with called_before(hook):
+            try:
+                if log is None:
+                    apply_plan(tree.plan(), recipe)
+                else:
+                    roll_back(log)
+            except ExecutionError as error:
+                assert "stopped at once by SIGINT" in error.what  # noqa: PT017 - it does not come after the last
+                stopped += 1
+            except KeyboardInterrupt:
+                pass  # before the first change Python itself stops it
+        if log is None and stopped % 2 and find_logs(str(tree.root)):
+            with contextlib.suppress(PlanAppliedError):
+                apply_plan(tree.plan(), recipe)
+        logs = find_logs(str(tree.root))
+        for summary in logs:
+            assert roll_back(summary.path).is_complete, at
+            os.unlink(summary.path)
+        if not logs:
+            set_time(tree.root, LONG_AGO_NS)  # the exception that docs/safety.md names
+        assert tree.snapshot() == before, at
+        if calls < at:
+            break
+    assert stopped > 3
 
 
 def test_a_rollback_is_interrupted_the_same_way(many: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
