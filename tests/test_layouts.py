@@ -297,3 +297,21 @@ def test_a_legacy_name_that_holds_its_runs_id_gets_the_form_of_a_target(empty_pr
     assert run(["rollback", "latest", "--root", str(root), "--yes"]) == EXIT_DONE
     os.unlink("plan.yaml")
     assert empty_project.snapshot() == before
+
+
+def test_a_store_that_lies_in_a_directory_tells_whose_run_is_in_it(empty_project: Project) -> None:
+    """A job that enters its output folder first has MLflow make `mlruns` there: twins are told apart by it."""
+    truth, stores = {}, []
+    for job in range(2):
+        training = empty_project.training(0, f"job {job}")
+        folder = f"multirun/{training.start:%Y-%m-%d/%H-%M-%S}/{job}"
+        _, files, _ = hydra(training)
+        for name, text in files.items():
+            (empty_project.folder / folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (empty_project.folder / folder / name).write_text(text)
+        truth[folder] = empty_project.add_run(training)
+        shutil.move("mlruns", f"{folder}/mlruns")
+        empty_project.age(empty_project.folder / folder, training.start + timedelta(hours=1))
+        stores += ["--tracking-uri", f"{folder}/mlruns"]
+    assert run(["plan", "multirun", *stores, "--migration", "hydra"]) == EXIT_DONE
+    assert {entry["checkpoint"]: entry["run_id"] for entry in entries()} == truth

@@ -10,8 +10,8 @@ import pytest
 from evaluation.real_truth import measure
 
 ARCHIVE = Path(__file__).parents[2] / "shared" / "realdata" / "stores.tar.gz"
-# Of Ultralytics all are found, of Hydra those that a run names by a path.
-LEAST_FOUND = {"alexy208__Staff-Detection": 2, "fkubota__playground_hydra_mlflow": 11}
+# Of Ultralytics all are found, of Hydra all but a sweep whose jobs each opened an empty run as well.
+LEAST_FOUND = {"alexy208__Staff-Detection": 2, "fkubota__playground_hydra_mlflow": 44}
 HIDDEN = "alexy208__Staff-Detection"
 
 

@@ -33,9 +33,10 @@ from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
 from ckpt_migrate.matching.model.pair import World
+from ckpt_migrate.matching.model.presence import near_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN
 from ckpt_migrate.matching.model.sight import FileTimes, ignored_keys, see
-from ckpt_migrate.matching.model.strata import count_made, draw_strata, find_parents
+from ckpt_migrate.matching.model.strata import LEAST_IN_STORE, MOST_IN_STORE, count_made, draw_strata, find_parents
 from ckpt_migrate.matching.model.twins import (
     NEAR_WINDOW_S,
     PRIOR_NEIGHBOURS,
@@ -62,8 +63,10 @@ if TYPE_CHECKING:
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
 
-STRATA_ROUNDS = 2
-"""How often kinds of runs are counted: once with equal priors, and again with what came of it."""
+STRATA_ROUNDS = 6
+"""How often kinds of runs are counted, at most: once with equal priors, and again with what came of it."""
+SETTLED = 0.005
+"""Change of the rate of every kind below which counting again changes nothing that matters."""
 
 
 def link(
@@ -113,11 +116,10 @@ def link(
     seen = see(open_ones, evidence, references, clocks=clocks, times=times, run_ids=runs.keys(), recipe=recipe)
     window = launch_window(clocks.values())
     choosing = choosing_runs(references.values())
-    strata = draw_strata(runs.values(), details, recipe.experiments, window, choosing)
-    seen, world = _world(seen, runs, details, recipe, starts_s=starts, ends_s=ends, strata=strata)
+    seen, world = _world(seen, runs, details, recipe, starts_s=starts, ends_s=ends, window_s=window, choosing=choosing)
     owned = Counter([*(c.uid for c in linked), *answered.values()])
     cases, world = _first_cases(open_ones, seen, runs, world, progress)
-    cases, world = _count_kinds(cases, world, owned)
+    cases, world = _count_kinds(cases, world, runs, owned)
     histories = Histories(store)
     asked = worth_reading(cases)
     habits = learn_habits(asked, histories, world, details)
@@ -148,7 +150,8 @@ def _world(
     *,
     starts_s: Sequence[float],
     ends_s: Sequence[float],
-    strata: Strata,
+    window_s: float,
+    choosing: frozenset[str],
 ) -> tuple[dict[str, Seen], World]:
     """Return what is known of the checkpoints, under keys that both sides share, and what all pairs share."""
     ignored = ignored_keys(recipe)
@@ -156,15 +159,24 @@ def _world(
     configs = unwrap_configs({path: one.config for path, one in seen.items()}, keys_of(params.values()))
     keys = keys_of(configs.values())
     params = align_keys(params, keys)
+    index = ParamIndex(params, keys)
     world = World(
         starts_s=starts_s or [0.0],
         ends_s=ends_s,
         run_total=max(len(runs), 1),
-        index=ParamIndex(params, keys),
+        index=index,
         params=params,
         twins=(),
-        strata=strata,
+        strata=draw_strata(
+            runs.values(),
+            details,
+            logged=index.logged,
+            experiments=recipe.experiments,
+            window_s=window_s,
+            choosing=choosing,
+        ),
         priors={},
+        presence={},
         ends=NO_ENDS,
         rates=_rates(runs.values(), starts_s),
         differences=Differences({}),
@@ -221,15 +233,26 @@ def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[fl
     return [each for each in found if each is not None and abs(each) <= 1]
 
 
-def _count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> tuple[list[Case], World]:
+def _count_kinds(
+    cases: Sequence[Case], world: World, runs: Mapping[str, Run], owned: Mapping[str, int]
+) -> tuple[list[Case], World]:
     """Count the directories of each kind of run, and give each candidate the prior of its kind."""
     out = list(cases)
+    kinds = world.strata.totals.items()
     for _ in range(STRATA_ROUNDS):
-        strata = _recount(out, world, owned)
-        world = replace(world, strata=strata, priors=strata.priors())
+        before, strata = world.strata, _recount(out, world, owned)
+        if all(abs(strata.made.get(kind, 0.0) - before.made.get(kind, 0.0)) < SETTLED * n for kind, n in kinds):
+            break
+        found = [sum(case.shares().values()) for case in out]
+        near = zip(out, near_in_time(out, found, strata.in_store), strict=True)
+        presence = {case.checkpoint.path: min(max(each, LEAST_IN_STORE), MOST_IN_STORE) for case, each in near}
+        world = replace(world, strata=strata, priors=strata.priors(), presence=presence)
         for case in out:
+            shares, odds = case.shares(), math.log2(world.store_odds(case.checkpoint.path))
             for one in case.scores:
-                one.prior = world.priors[strata.kinds[one.run_id]]
+                one.prior = odds + world.priors[strata.kinds[one.run_id]]
+                if one.run_id not in owned and is_first(case.seen, runs[one.run_id]):
+                    one.prior += strata.wanting(one.run_id, shares[one.run_id])
         out = [ranked(case) for case in out]
     return out, world
 

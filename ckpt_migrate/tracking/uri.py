@@ -128,6 +128,15 @@ def parse_uri(uri: str) -> StoreAddress:
     raise UsageError(f"the scheme {match[1]}: is not known", where=shown, remedy=f"A tracking URI is {KNOWN_FORMS}.")
 
 
+def local_path(uri: str) -> str | None:
+    """Return the path of the folder or file that a tracking URI names; None where it names none that is here."""
+    try:
+        address = parse_uri(uri)
+    except (StoreNotFoundError, UsageError):
+        return None
+    return address.target if address.kind in {StoreKind.FILES, StoreKind.SQLITE} else None
+
+
 def _local_address(candidates: Sequence[str], shown: str) -> StoreAddress:
     """Return the first path that exists, as a file store when it is a folder and a database when it is a file."""
     for path in candidates:

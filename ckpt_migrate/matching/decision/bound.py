@@ -59,6 +59,11 @@ class Edge:
     unmade: float = 0.0
     is_first: bool = True
 
+    @property
+    def least_free(self) -> float:
+        """What is left of the run whatever the others are; its odds may rest on its having no directory yet."""
+        return FURTHER_CHECKPOINT * min(self.unmade, 1.0) if self.is_first else 1.0
+
 
 def certified(odds: float, others: float, free: float) -> float:
     """Return the lower bound on the probability of a pair.
@@ -104,7 +109,7 @@ class Claims:
     def free(self, position: int, edge: Edge) -> float:
         """Return e, the share that the other checkpoints leave of a run, at least."""
         others = self.losses[edge.run_id] - self.of[position][edge.run_id].loss
-        return max(1 - max(others, 0.0), FURTHER_CHECKPOINT) if edge.is_first else 1.0
+        return max(1 - max(others, 0.0), edge.least_free)
 
     def taken(self, position: int, edge: Edge) -> float:
         """Return the chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
@@ -125,7 +130,7 @@ def find_claims(answers: Sequence[Sequence[Edge]], linked: Collection[str]) -> C
         answers: The edges of each checkpoint.
         linked: Runs that have a directory of their name already.
     """
-    free = [{edge.run_id: FURTHER_CHECKPOINT if edge.is_first else 1.0 for edge in edges} for edges in answers]
+    free = [{edge.run_id: edge.least_free for edge in edges} for edges in answers]
     claims = Claims((), {}, {})
     for _ in range(ROUNDS):
         found = [_claims(edges, shares) for edges, shares in zip(answers, free, strict=True)]

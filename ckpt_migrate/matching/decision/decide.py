@@ -13,6 +13,7 @@ from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
+from ckpt_migrate.matching.model.presence import near_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN, share_out
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.plan.records import Status
@@ -68,6 +69,14 @@ def share_gone(cases: Sequence[Case]) -> float:
     return min(max((gone + 0.5) / (len(cases) + 1), SMALLEST_SHARE), LARGEST_GONE_SHARE)
 
 
+def _gone_near(cases: Sequence[Case]) -> list[float]:
+    """Return, per case, the share of directories made about the same time whose run is not in the store."""
+    gone = near_in_time(
+        cases, [float(not any(one.odds > 1 for one in case.scores)) for case in cases], share_gone(cases)
+    )
+    return [min(max(share, SMALLEST_SHARE), LARGEST_GONE_SHARE) for share in gone]
+
+
 def decide(
     cases: Sequence[Case],
     world: World,
@@ -82,8 +91,9 @@ def decide(
         runs: Every run by id.
         linked: How many directories are named after each run already.
     """
-    losses = Losses(share_gone(cases), share_copied(cases, runs, world))
-    answers = [_edges(case, world, runs, losses) for case in cases]
+    copied_share = share_copied(cases, runs, world)
+    losses = [Losses(gone_share, copied_share) for gone_share in _gone_near(cases)]
+    answers = [_edges(case, world, runs, loss) for case, loss in zip(cases, losses, strict=True)]
     claims = find_claims(answers, linked)
     counts = others_odds(answers, claims, linked)
     answers = [
@@ -120,7 +130,7 @@ def _ghost(edge: Edge, taken: float) -> float:
 
 def _unlisted(case: Case, world: World) -> float:
     """Return the odds of all runs that are no candidates, together."""
-    return world.strata.store_odds * (ANY_LAG_SHARE if case.seen.readings else 1.0)
+    return world.store_odds(case.checkpoint.path) * (ANY_LAG_SHARE if case.seen.readings else 1.0)
 
 
 def _posteriors(

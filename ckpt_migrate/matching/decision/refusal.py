@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.contradiction import speaking_against
 from ckpt_migrate.matching.families.compare import apart
-from ckpt_migrate.matching.families.references import is_named_by_path, named_runs
+from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
 from ckpt_migrate.matching.families.stamps import is_plausible
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def _why_not_believed(case: Case, best: Score, run: Run, world: World) -> str | 
     if spoken:
         return f"a reference names the run, but {_and(spoken)} it"
     is_written_by_it = best.favouring(FAMILY_BITS, _OF_WRITING) or (best.hits and best.metrics > 0)
-    if is_named_by_path(case.seen.references, best.run_id) and not is_written_by_it:
+    is_reused = not case.checkpoint.name or not is_made_once(case.checkpoint.name)
+    if is_reused and is_named_by_path(case.seen.references, best.run_id) and not is_written_by_it:
         return "a path names the run, and nothing says that no other wrote to it later: no time, metric or equal bytes"
     return None
 

@@ -6,11 +6,14 @@ compared are the last parts. Such a name is weaker than an id: `train2` may have
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.tracking.uri import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -49,6 +52,23 @@ def named_paths(
             if found is not None:
                 yield "/".join(found), run_id, place, text
                 break
+
+
+def held_runs(checkpoints: Iterable[Checkpoint], store: RunStore) -> Iterator[tuple[str, str, str]]:
+    """Yield checkpoint's path, run, and the store's path, of all runs whose store lies in a checkpoint's directory.
+
+    A framework that enters the output folder before the training starts has MLflow make its `mlruns` there.
+    """
+    by_path = {os.path.abspath(checkpoint.path): checkpoint.path for checkpoint in checkpoints}
+    holders: dict[str, str | None] = {}
+    for run in store.runs():
+        if run.store not in holders:
+            local = local_path(run.store)
+            above = Path(os.path.abspath(local)).parents if local is not None else ()
+            holders[run.store] = next((by_path[str(each)] for each in above if str(each) in by_path), None)
+        holder = holders[run.store]
+        if holder is not None:
+            yield holder, run.run_id, run.store
 
 
 def _end_length(checkpoint: Checkpoint) -> int:

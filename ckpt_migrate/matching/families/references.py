@@ -16,18 +16,20 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.matching.families.keys import KeyPatterns
-from ckpt_migrate.matching.families.paths import named_paths
+from ckpt_migrate.matching.families.paths import held_runs, named_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.naming import DirectoryName
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import ArtifactFile, RunStore
 
 ID_PATTERN = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _STAMP_AFTER_ID = re.compile(r"_(\d{8}_\d{6})")
+_SECOND = re.compile(r"(?<!\d)20\d{2}-?[01]\d-?[0-3]\d[-_T ]?[0-2]\d[-:]?[0-5]\d[-:]?[0-5]\d(?!\d)")
 REFERENCE_BITS = 20.0
 """One side naming the other: by accident about once in a million."""
 PATH_BITS = 12.0
@@ -57,12 +59,14 @@ class Reference:
         place: Where, in words.
         text: What stands there.
         bits: What it is worth when it names one run alone; 0 where the run has chosen the directory among several.
+        is_held: Whether the run itself lies in the directory: that is not copied with a config or a tag.
     """
 
     run_id: str
     place: str
     text: str
     bits: float = REFERENCE_BITS
+    is_held: bool = False
 
     def words(self) -> str:
         """Return the reference as a person would say it."""
@@ -95,6 +99,8 @@ def find_references(
     for path, run_id, place, text in named_paths(checkpoints, store, recipe) if recipe.is_link else ():
         if not is_chosen(place) and run_id not in parents:
             found[path].append(Reference(run_id, place, text, PATH_BITS))
+    for path, run_id, place in held_runs(checkpoints, store):
+        found[path].append(Reference(run_id, "the store of the run, which lies in the directory,", place, is_held=True))
     other_run = KeyPatterns(recipe.other_run_keys)
     for checkpoint in checkpoints:
         for reference in _naming_runs(checkpoint, evidence.get(checkpoint.path), run_ids, other_run):
@@ -142,6 +148,11 @@ def is_named_by_path(references: Sequence[Reference], run_id: str) -> bool:
     """Say whether nothing but a path names a run: who wrote to it last, it does not say."""
     bits = [one.bits for one in references if one.run_id == run_id]
     return bool(bits) and max(bits) <= PATH_BITS
+
+
+def is_made_once(name: DirectoryName) -> bool:
+    """Say whether a name is given to one directory alone: it tells the second in which that was made, or has an id."""
+    return bool(name.uid) or name.local_time is not None or _SECOND.search(name.label) is not None
 
 
 def choosing_runs(references: Iterable[Sequence[Reference]]) -> frozenset[str]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.families.mtimes import DURATION_DECADES_NATS, SHORTEST_RUN_S, end_density
 from ckpt_migrate.matching.families.stamps import best_reading, further_density, is_inside, stamp_density, start_density
 from ckpt_migrate.matching.model.pair import exp2
-from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, NO_PAIRS, PRIOR_ALIKE, PRIOR_RUNS, Pair
+from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, PRIOR_ALIKE, PRIOR_RUNS, Pair
 
 if TYPE_CHECKING:
     from ckpt_migrate.matching.model.pair import Score, Seen, World
@@ -57,7 +57,7 @@ def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> fl
     allowed = frozenset(one.comparison.differing)
     keys = one.comparison.keys(seen.config)
     launch = twins.launches.get(run.run_id, -1)
-    here = twins.local.get(launch, NO_PAIRS)
+    here = twins.telling(launch, keys)
     alike_everywhere = twins.alike(run.experiment_id, keys, allowed)
     alike_here = twins.alike(launch, keys, allowed)
     overall = twins.alike_share(run.experiment_id, keys, allowed)
@@ -86,7 +86,9 @@ def ghost_odds(one: Score, seen: Seen, run: Run, world: World, losses: Losses) -
         losses: What is gone, and what misleads.
     """
     gone_share = losses.gone_share
-    named = max(exp2(-one.reference), losses.copied_share) if one.reference > 0 else 1.0
+    is_held = any(each.is_held and each.run_id == one.run_id for each in seen.references)
+    copied_share = 0.0 if is_held else losses.copied_share
+    named = max(exp2(-one.reference), copied_share) if one.reference > 0 else 1.0
     named *= exp2(-max(one.content, 0.0))
     beside = max(
         gone_siblings(twins, run, gone_share) * likeness(one, seen, run, world, twins) for twins in world.twins
@@ -156,7 +158,7 @@ class _Kernel:
 
         It may have taken as long as the run, or any time.
         """
-        as_long = self.ratio(Pair(shift_s, shift_s, frozenset(), None, 1.0))
+        as_long = self.ratio(Pair(shift_s, shift_s, frozenset(), frozenset(), None, 1.0))
         if not self._end or self._seen.newest_s is None or self._start_s is None:
             return as_long
         took_s = max(self._seen.newest_s - self._start_s - shift_s, SHORTEST_RUN_S)

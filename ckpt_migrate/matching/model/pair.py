@@ -100,7 +100,8 @@ class World:
         params: Params of each run, by run id.
         twins: How often runs have near twins, within windows of several widths.
         strata: How often runs of each kind have a directory.
-        priors: log2 odds, before any evidence, that just one run of a kind made a checkpoint; by kind.
+        priors: log2 of the chance, before any evidence, that a directory is of one run, if of any; by the run's kind.
+        presence: Chance that a directory's run is in the store, by its path, as far as its neighbours tell it.
         ends: When the newest files are written.
         rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
         differences: Per key, the chance that it differs in a true pair.
@@ -117,12 +118,18 @@ class World:
     twins: tuple[Twins, ...]
     strata: Strata
     priors: Mapping[Stratum, float]
+    presence: Mapping[str, float]
     ends: Ends
     rates: Mapping[str, float]
     differences: Differences
     drifting: frozenset[str]
     name_shares: Mapping[int, float]
     further: float
+
+    def store_odds(self, path: str) -> float:
+        """Return the odds that a directory's run is in the store, before any evidence of its own."""
+        chance = self.presence.get(path, self.strata.in_store)
+        return chance / (1 - chance)
 
     @property
     def span_s(self) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from ckpt_migrate.matching.model.sharing import share_out
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
+    from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.tracking.records import Run, RunDetails
 
 PARENT_TAG = "mlflow.parentRunId"
@@ -36,13 +37,28 @@ PRIOR_MADE, PRIOR_TOTAL = 1.0, 2.0
 """What is taken for known of all runs together: one of two has a directory."""
 CHILD_RATE = 0.05
 """Where more runs below others have a directory than this, it is they that train."""
+BROAD = 3
+"""How much of a kind is looked at where it has few runs itself."""
 STRATUM_WORTH = 1.0
 """How many runs the rate of all runs is worth in the rate of a kind."""
 SMALLEST_SHARE = 0.005
 """Floor on the share of runs without a directory: a small project proves no smaller one."""
 
-Stratum = tuple[str, str, bool]
-"""Experiment id; `parent`, `child` or `single`; and whether others of the experiment were launched with it."""
+LEAST_WANTING = 0.05
+"""Floor on the share of runs without a directory where it speaks for a pair: directories are cleaned away."""
+
+Stratum = tuple[str, str, bool, bool]
+"""Experiment id; `parent`, `child` or `single`; whether it logged params that configs have; and whether others of the
+experiment were launched with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """Of the runs of an experiment and role: how many have a directory, how many there are, and the rate of all."""
+
+    made: float
+    total: int
+    base: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +80,11 @@ class Strata:
     expected: frozenset[str]
     choosing: frozenset[str] = frozenset()
     in_store: float = PRIOR_IN_STORE
-
-    @property
-    def store_odds(self) -> float:
-        """Odds that a directory's run is in the store, before any evidence of its own."""
-        return self.in_store / (1 - self.in_store)
+    _sums: dict[Stratum, _Sums] = field(default_factory=dict, compare=False, repr=False)
 
     def holds_others(self, run_id: str) -> bool:
         """Say whether a run holds others which made the directories: it has their params, and starts with the first."""
-        experiment, role, _ = self.kinds[run_id]
+        experiment, role, _, _ = self.kinds[run_id]
         children = [self._kind_rate(kind) for kind in self.totals if kind[:2] == (experiment, CHILD)]
         return run_id in self.choosing or (role == PARENT and max(children, default=0.0) > CHILD_RATE)
 
@@ -90,24 +102,35 @@ class Strata:
 
         Arguments as for `rate`.
         """
-        experiment, role, is_crowded = self.kinds[run_id]
-        rate = self.rate(run_id, own) if is_crowded else self._kind_rate((experiment, role, True), 0.0)
+        experiment, role, is_told, is_crowded = self.kinds[run_id]
+        rate = self.rate(run_id, own) if is_crowded else self._kind_rate((experiment, role, is_told, True), 0.0)
         rate = min(rate, 1 - SMALLEST_SHARE)
         return (1 - rate) / rate
 
     def priors(self) -> dict[Stratum, float]:
-        """Return, by kind, log2 odds, before any evidence, that just this run made a checkpoint."""
+        """Return, by kind, log2 of the chance, before any evidence, that a directory is of just this run, if of any."""
         rates = {kind: self._kind_rate(kind) for kind in self.totals}
         total = sum(rates[kind] * count for kind, count in self.totals.items())
-        return {kind: math.log2(self.store_odds * rate / total) for kind, rate in rates.items()}
+        return {kind: math.log2(rate / total) for kind, rate in rates.items()}
+
+    def wanting(self, run_id: str, own: float) -> float:
+        """Return log2 of how much likelier a directory without another run is this run's, for runs want directories.
+
+        Of the assignments of n directories to N runs, one to one, that have k pairs, those with k + 1 are fewer by
+        (n - k) (N - k) / (k + 1). So with a run that has no other directory the odds are not k / (n - k) N but
+        k / (n - k) (N - k): the inverse of the share of runs of its kind that have none. Arguments as for `rate`.
+        """
+        return -math.log2(max(1 - self.rate(run_id, own), LEAST_WANTING))
 
     def _kind_rate(self, kind: Stratum, own: float = 0.0) -> float:
         """Return the share of runs of a kind that have a directory, drawn towards that of the whole experiment."""
-        broader = [each for each in self.totals if each[:2] == kind[:2]]
-        made = sum(self.made.get(each, 0.0) for each in broader)
-        total = sum(self.totals[each] for each in broader)
+        sums = self._sums.get(kind)
+        if sums is None:
+            broader = [each for each in self.totals if each[:BROAD] == kind[:BROAD]]
+            made = sum(self.made.get(each, 0.0) for each in broader)
+            sums = self._sums[kind] = _Sums(made, sum(self.totals[each] for each in broader), self._base(kind))
         without = 1 if own and self.made else 0
-        outer = (max(made - own, 0.0) + STRATUM_WORTH * self._base(kind)) / (total - without + STRATUM_WORTH)
+        outer = (max(sums.made - own, 0.0) + STRATUM_WORTH * sums.base) / (sums.total - without + STRATUM_WORTH)
         if kind not in self.totals:
             return outer
         inner = max(self.made.get(kind, 0.0) - own, 0.0)
@@ -136,6 +159,8 @@ def find_parents(details: Mapping[str, RunDetails]) -> frozenset[str]:
 def draw_strata(
     runs: Iterable[Run],
     details: Mapping[str, RunDetails],
+    *,
+    logged: Mapping[str, Params],
     experiments: Collection[str],
     window_s: float,
     choosing: frozenset[str] = frozenset(),
@@ -145,6 +170,7 @@ def draw_strata(
     Args:
         runs: All runs.
         details: Their tags, by run id.
+        logged: What each run logged of the keys that configs have, by run id.
         experiments: Names of the experiments that the recipe expects.
         window_s: Half-width of the window in which runs are launched together, seconds.
         choosing: As in `Strata`.
@@ -156,7 +182,7 @@ def draw_strata(
     kinds: dict[str, Stratum] = {}
     for run in runs:
         role = PARENT if run.run_id in parents else CHILD if above.get(run.run_id) else SINGLE
-        kinds[run.run_id] = (run.experiment_id, role, run.run_id in crowded)
+        kinds[run.run_id] = (run.experiment_id, role, bool(logged[run.run_id]), run.run_id in crowded)
     expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
     return Strata(kinds, Counter(kinds.values()), {}, expected, choosing)
 
@@ -193,4 +219,4 @@ def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
     found = sum(min(load, 1.0) for load in loads.values())
     share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
     in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
-    return replace(strata, made=dict(made), in_store=in_store)
+    return replace(strata, made=dict(made), in_store=in_store, _sums={})

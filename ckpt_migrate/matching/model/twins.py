@@ -50,13 +50,15 @@ class Pair:
     Attributes:
         apart_s: Start of the second minus start of the first, seconds.
         ends_apart_s: End of the second minus end of the first, seconds; None when an end is not recorded.
-        differing: Keys of configs in which they differ.
+        keys: Keys of configs that either logged.
+        differing: Of them, those in which they differ.
         is_same_metric: Whether their last values of the metrics in question are equal; None when not known.
         weight: Chance that the second has a directory here.
     """
 
     apart_s: float
     ends_apart_s: float | None
+    keys: frozenset[str]
     differing: frozenset[str]
     is_same_metric: bool | None
     weight: float
@@ -101,9 +103,22 @@ class Twins:
     siblings: Mapping[str, float]
     lone: Mapping[str, float]
     echoes: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
+    _telling: dict[tuple[str | int, frozenset[str]], Pairs] = field(default_factory=dict, compare=False, repr=False)
     _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
         default_factory=dict, compare=False, repr=False
     )
+
+    def telling(self, place: str | int, keys: frozenset[str]) -> Pairs:
+        """Return the pairs of an experiment (by id) or launch that logged these keys; all where there are none.
+
+        Two that logged none of them differ in none, which says nothing of how often two that did are alike.
+        """
+        known = self._telling.get((place, keys))
+        if known is None:
+            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)
+            known = Pairs.of([pair for pair in found.pairs if keys <= pair.keys])
+            self._telling[place, keys] = known
+        return known
 
     def alike(self, place: str | int, keys: frozenset[str], allowed: frozenset[str]) -> Pairs:
         """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
@@ -111,14 +126,14 @@ class Twins:
             return NO_PAIRS
         known = self._alike.get((place, keys, allowed))
         if known is None:
-            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)
-            known = Pairs.of([pair for pair in found.pairs if not ((pair.differing & keys) - allowed)])
+            pairs = self.telling(place, keys).pairs
+            known = Pairs.of([pair for pair in pairs if not ((pair.differing & keys) - allowed)])
             self._alike[place, keys, allowed] = known
         return known
 
     def alike_share(self, experiment_id: str, keys: frozenset[str], allowed: frozenset[str]) -> float:
         """Return the share of pairs that differ in none of these keys but the allowed; 1 without keys."""
-        everywhere = self.pairs.get(experiment_id, NO_PAIRS)
+        everywhere = self.telling(experiment_id, keys)
         alike = self.alike(experiment_id, keys, allowed)
         return (alike.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS) if keys else 1.0
 
@@ -196,6 +211,7 @@ def _pair(
     return Pair(
         ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
         ends,
+        logged[first.run_id].names | logged[second.run_id].names,
         apart(logged[first.run_id], logged[second.run_id]),
         one == other if one and other else None,
         weight,

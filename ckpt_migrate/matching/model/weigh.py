@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.compare import compare, count_apart
@@ -26,7 +27,7 @@ def weigh(seen: Seen, run: Run, world: World) -> Score:
     """Weigh one pair by everything but params, metrics, content and resumes."""
     return Score(
         run_id=run.run_id,
-        prior=world.priors[world.strata.kinds[run.run_id]],
+        prior=world.priors[world.strata.kinds[run.run_id]] + math.log2(world.store_odds(seen.path)),
         reference=reference_bits(seen.references, run.run_id, world.run_total),
         time=time_bits(seen, run, world),
         mtime=end_bits(seen, run, world),

@@ -22,6 +22,7 @@ SCENARIOS: Mapping[str, Callable[[int, int], World]] = {
         sweeps.text_sweeps,
         sweeps.blind_sweeps,
         sweeps.ghosts,
+        sweeps.late_logging,
         sweeps.loss_twins,
         sweeps.hopeless_twins,
         sweeps.ghost_twins,

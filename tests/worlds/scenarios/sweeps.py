@@ -88,6 +88,27 @@ def ghosts(seed: int, size: int) -> World:
     return assemble("ghosts", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.3)
 
 
+def late_logging(seed: int, size: int) -> World:
+    """A project that logged nothing at first, then all, but for some runs; each job may open an empty run beside."""
+    rng = draw_world_rng("late_logging", seed)
+    habits, host = draw_project(rng, seed_key=True)
+    trainings = sorted(_sweeps(rng, habits, host, size), key=lambda each: each.start_s)
+    since_s = trainings[int(len(trainings) * rng.uniform(0.3, 0.7))].start_s
+    trainings = [replace(each, record=Record.GONE) if each.start_s < since_s else each for each in trainings]
+    trainings = lose(rng, trainings, rng.choice((0.0, 0.05, 0.2)))
+    kept = rng.choice((1.0, 0.9))
+    trainings = [each if rng.random() < kept else replace(each, has_directory=False) for each in trainings]
+    if rng.random() < 0.5:
+        logged = [each for each in trainings if each.record is Record.LOGGED]
+        trainings += [replace(_opened_before(rng, habits, each), has_directory=False) for each in logged]
+    return assemble("late_logging", seed, [Project(habits, tuple(trainings))], is_copied=rng.random() < 0.7)
+
+
+def _opened_before(rng: Random, habits: Habits, training: Training) -> Training:
+    """Return the run that the same job opened a moment before, and closed without logging a param."""
+    return train(rng, habits, training.host, start_s=training.start_s - 0.02, config={}, duration_s=0.01)
+
+
 def _twins(rng: Random, habits: Habits, host: Host, size: int) -> list[Training]:
     """Return pairs and triples of one config, started and ended together."""
     trainings = by_hand(rng, habits, (host,), max(2, size // 2))
