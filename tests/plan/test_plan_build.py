@@ -134,7 +134,8 @@ def test_a_directory_that_was_just_written_to_is_left_alone(project: Project) ->
     """Both a legacy one and one that is named right, whose manifests its training may be about to write."""
     now_ns = time.time_ns()
     for name in (project.training(0).legacy, project.training(6).target):
-        set_time(project.root / name / "lightning_checkpoints" / "last.ckpt", now_ns - int(BUSY_S * 0.5e9))
+        for path in [path for path in (project.root / name).rglob("*") if path.is_file()]:
+            set_time(path, now_ns - int(BUSY_S * 0.5e9))
     entries = by_number(planned(), project)
     for number in (0, 6):
         assert (entries[number].status, entries[number].action) == (Status.BUSY, Action.SKIP)
