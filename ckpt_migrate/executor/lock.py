@@ -3,8 +3,8 @@
 The lock is the system's own lock on the folder `ROOT/.ckpt-migrate` and on the file `lock` in it, which the system lets
 go of when its holder dies, however it dies. The folder's lock holds even when somebody removes the file; the file's
 works across hosts on NFS, where folders have none. What stands in the file only names the holder. Where the file
-system has no such locks, a second file that must not exist yet takes their place, and one left behind by a process of
-this host that is gone is put aside.
+system has no such locks, or is shared by hosts and mounted so that they hold on one host alone, a second file that must
+not exist yet says so to all, and one left behind by a process of this host that is gone is put aside.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate import storage
 from ckpt_migrate.errors import LockedError
+from ckpt_migrate.executor.mounts import has_local_locks
 from ckpt_migrate.records import STATE_DIRECTORY
 
 if TYPE_CHECKING:
@@ -110,12 +111,14 @@ class _Waiting:
     timeout_s: float
     on_wait: Callable[[str], None] | None
 
-    def pause(self, root: str, holder: Holder | None) -> None:
-        """Sleep a little, or raise when the time is over."""
+    def pause(self, root: str, holder: Holder | None, *, marker: str = "") -> None:
+        """Sleep a little, or raise when the time is over; `marker` is the file that would outlive a dead holder."""
         who = "another process" if holder is None else str(holder)
         waited_s = time.monotonic() - self.start_s
         if waited_s >= self.timeout_s:
             remedy = "Wait until it has ended, or give --lock-timeout SECONDS to wait for it."
+            if marker:
+                remedy += f" If you know that it has ended without letting go (a host that crashed), remove {marker}."
             raise LockedError(f"another apply or rollback is at work here: {who}", where=root, remedy=remedy)
         if self.on_wait is not None and waited_s >= NOTICE_AFTER_S:
             self.on_wait(f"waiting for {root}: {who} is at work there")
@@ -133,7 +136,7 @@ def _hold_one(root: str, waiting: _Waiting, held: Held) -> Iterator[None]:
             _lock(folder, root, waiting, unsupported=_NO_FOLDER_LOCKS)
         handle = storage.open_small(path)
         stack.callback(os.close, handle)
-        if not _lock(handle, root, waiting, unsupported=_NO_LOCKS):
+        if not _lock(handle, root, waiting, unsupported=_NO_LOCKS) or has_local_locks(path):
             stack.enter_context(_hold_by_name(root, waiting, held))
         storage.write_record(handle, _own_record())
         held.add(path, handle)
@@ -174,7 +177,7 @@ def _hold_by_name(root: str, waiting: _Waiting, held: Held) -> Iterator[None]:
             if holder is not None and _is_gone(holder):
                 _put_stale_aside(path, holder)
             else:
-                waiting.pause(root, holder)
+                waiting.pause(root, holder, marker=path)
     own = os.fstat(handle)
     held.add(path, handle)
     try:

@@ -12,16 +12,13 @@ import subprocess
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from ckpt_migrate import storage
 from ckpt_migrate.errors import LockedError
-from ckpt_migrate.executor import lock
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from ckpt_migrate.executor import lock, mounts
 
 HOLD = """
 import sys, time
@@ -171,3 +168,39 @@ def test_a_holder_record_that_cannot_be_emptied_does_not_end_the_work(
     for _ in range(2):
         with lock.hold(roots):
             pass
+
+
+@pytest.mark.parametrize(
+    ("kind", "mounted", "super_options", "is_local"),
+    [
+        ("ext4", "rw", "rw", False),
+        ("nfs4", "rw,relatime", "rw,vers=4.2,local_lock=none", False),
+        ("nfs", "rw,relatime", "rw,vers=3,nolock,local_lock=all", True),
+        ("fuse.sshfs", "rw", "rw,user_id=0", True),
+        ("cifs", "rw", "rw,vers=3.0,nobrl", True),
+    ],
+)
+def test_locks_that_other_hosts_do_not_see_get_a_file_that_they_see(
+    roots: list[str], monkeypatch: pytest.MonkeyPatch, kind: str, mounted: str, super_options: str, *, is_local: bool
+) -> None:
+    """NFS without a lock service, sshfs: one host knows of the lock, the others see only what is in the folder.
+
+    A process of another host is never taken for dead: the message says what to remove when it is known to be.
+    """
+    device = os.stat(roots[0]).st_dev
+    table = Path(roots[0]).parent / "mountinfo"
+    number = f"{os.major(device)}:{os.minor(device)}"
+    mine = f"36 30 {number} / /x {mounted} shared:1 - {kind} s {super_options}\n"
+    table.write_text(f"30 1 0:99 / / rw - tmpfs x rw\n{mine}")
+    monkeypatch.setattr(mounts, "MOUNTS", str(table))
+    held = Path(roots[0]) / ".ckpt-migrate" / "lock.held"
+    with lock.hold(roots[:1]):
+        assert held.exists() is is_local
+    assert not held.exists()
+    held.write_text(json.dumps({"host": "another", "pid": os.getpid(), "since": "2026-02-01T00:00:00Z"}))
+    if not is_local:
+        with lock.hold(roots[:1]):
+            return
+    with pytest.raises(LockedError, match="on another, since") as caught, lock.hold(roots[:1]):
+        pass
+    assert f"remove {held}" in str(caught.value)
