@@ -26,12 +26,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ckpt_migrate.executor.filestate import FileState
 
 CLAIM_MODE = 0o000
 """Mode of the empty directory that claims a target name where the file system lacks a refusing rename."""
+_PART_BYTES = 1 << 20
 _NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 READ_QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Flags to open what may turn out to be a pipe or a device without waiting for it."""
@@ -328,10 +329,11 @@ def _rename_looking(source: str, target: str) -> None:
     os.rename(source, target)
 
 
-def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
+def replace_file(path: str, data: bytes | Iterable[bytes], *, with_folder: bool = False) -> None:
     """Replace a file (a plan, a cache) as a whole: its old bytes or the new ones; `with_folder` makes its folder.
 
-    The mode of the file that was there stays, and its owner and group where this user may set them.
+    Parts are written as they come, so that a long file needs no room in memory. The mode of the file that was there
+    stays, and its owner and group where this user may set them.
     """
     target = os.path.realpath(path)
     if with_folder:
@@ -345,15 +347,29 @@ def replace_file(path: str, data: bytes, *, with_folder: bool = False) -> None:
         try:
             if replaced is not None:
                 _take_over_rights(handle, replaced)
-            _write_all(handle, data)
+            for part in _gathered([data] if isinstance(data, bytes) else data):
+                _write_all(handle, part)
             _sync(handle)
         finally:
             os.close(handle)
         os.replace(staged, target)
-    except OSError:
+    except BaseException:
         os.unlink(staged)
         raise
     sync_directory(os.path.dirname(target))
+
+
+def _gathered(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield parts joined to some size: a system call for each line would take longer than the lines."""
+    gathered: list[bytes] = []
+    size = 0
+    for part in parts:
+        gathered.append(part)
+        size += len(part)
+        if size >= _PART_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
 
 
 def _take_over_rights(handle: int, replaced: os.stat_result) -> None:

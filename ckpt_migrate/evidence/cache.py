@@ -14,17 +14,17 @@ import sys
 import time
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
-from itertools import groupby
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from ckpt_migrate import storage
-from ckpt_migrate.evidence.pool import MAX_POOLED
-from ckpt_migrate.evidence.records import Evidence, Fact, FactKind, Problem
+from ckpt_migrate.evidence.found import Block, Findings, Found
+from ckpt_migrate.evidence.records import FactKind, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from ckpt_migrate.evidence.found import Pairs
     from ckpt_migrate.evidence.records import Scalar
     from ckpt_migrate.records import Checkpoint
 
@@ -34,7 +34,7 @@ MAX_CACHE_BYTES = 256 << 20
 FRESH_S = 2.0
 """A directory in which something changed so many seconds ago is not kept: the next change might leave equal times."""
 
-_FORMAT = "1"
+_FORMAT = "2"
 _FIELDS = 4
 _KINDS = {kind.value: kind for kind in FactKind}
 
@@ -59,13 +59,13 @@ class EvidenceCache:
         self._hashed_signature = hashlib.blake2b(signature.encode(), digest_size=16)
 
     def read(
-        self, checkpoints: Sequence[Checkpoint], read: Callable[[Sequence[Checkpoint]], Iterator[Evidence]]
-    ) -> Mapping[str, Evidence]:
+        self, checkpoints: Sequence[Checkpoint], read: Callable[[Sequence[Checkpoint]], Iterator[Found]]
+    ) -> Findings:
         """Return the evidence of directories by path, in their order, from the cache where that may be.
 
         Args:
             checkpoints: The directories, just scanned.
-            read: Reads the evidence of some of them, in their order.
+            read: Reads what some of them hold, in their order.
         """
         by_root: defaultdict[str, list[Checkpoint]] = defaultdict(list)
         for checkpoint in checkpoints:
@@ -80,13 +80,18 @@ class EvidenceCache:
         missing = [checkpoint for checkpoint in checkpoints if checkpoint.path not in kept]
         fresh = {checkpoint.path: found for checkpoint, found in zip(missing, read(missing), strict=True)}
         for root, found in by_root.items():
-            new = (_encode(c.path, keys[c.path], fresh[c.path]) for c in found if c.path in fresh)
-            lines = [line for line in new if line is not None]
-            if lines:
+            new = [checkpoint.path for checkpoint in found if checkpoint.path in fresh and keys[checkpoint.path]]
+            if new:
                 asked = fresh.keys() & known[root].keys()
-                old = [line for path, line in known[root].items() if path not in asked and os.path.lexists(path)]
-                self._save(root, [*old, *lines])
-        return _Evidence(checkpoints, fresh, kept, read)
+                old = (line for path, line in known[root].items() if path not in asked and os.path.lexists(path))
+                lines = (line for path in new if (line := _encode(path, keys[path], fresh[path])) is not None)
+                self._save(root, old, lines)
+
+        def take(checkpoint: Checkpoint) -> Found:
+            found = fresh.pop(checkpoint.path, None) or _decode(kept.pop(checkpoint.path))
+            return next(read([checkpoint])) if found is None else found
+
+        return Findings(checkpoints, take)
 
     def _key(self, checkpoint: Checkpoint) -> str:
         """Return a text that changes with any file of a directory; empty when it must not be kept."""
@@ -126,12 +131,14 @@ class EvidenceCache:
         except (OSError, ValueError):
             return {}
 
-    def _save(self, root: str, lines: Sequence[_Line]) -> None:
+    def _save(self, root: str, old: Iterable[_Line], new: Iterable[_Line]) -> None:
         if not self._is_apart(root):
             return
-        text = self._header(root) + "".join("\t".join(line) + "\n" for line in lines)
+        header = self._header(root).encode("ascii")
+        # A line at a time: the whole text of ten thousand directories would take more room than what they hold.
+        lines = (("\t".join(line) + "\n").encode("ascii") for line in chain(old, new))
         try:
-            storage.replace_file(self._path(root), text.encode("ascii"), with_folder=True)
+            storage.replace_file(self._path(root), chain([header], lines), with_folder=True)
         except OSError:
             # A full disk or a home that cannot be written to: the next call reads the checkpoints again.
             return
@@ -144,52 +151,27 @@ _Line = tuple[str, ...]
 """Path as JSON, key, checksum and evidence of one directory, as they stand in a line."""
 
 
-class _Evidence(Mapping[str, Evidence]):
-    """Evidence by path; what comes from the cache is decoded when it is asked for: matching asks for few of many."""
-
-    def __init__(
-        self,
-        checkpoints: Sequence[Checkpoint],
-        fresh: dict[str, Evidence],
-        kept: dict[str, _Line],
-        read: Callable[[Sequence[Checkpoint]], Iterator[Evidence]],
-    ) -> None:
-        self._checkpoints = {checkpoint.path: checkpoint for checkpoint in checkpoints}
-        self._decoded = fresh
-        self._kept = kept
-        self._read = read
-        self._pool: dict[tuple[object, ...], Fact] = {}
-
-    def __getitem__(self, path: str) -> Evidence:
-        found = self._decoded.get(path)
-        if found is None:
-            checkpoint = self._checkpoints[path]
-            found = _decode(self._kept.pop(path), self._pool) or next(self._read([checkpoint]))
-            self._decoded[path] = found
-        return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._checkpoints)
-
-    def __len__(self) -> int:
-        return len(self._checkpoints)
-
-
-def _encode(path: str, key: str, evidence: Evidence) -> _Line | None:
+def _encode(path: str, key: str, found: Found) -> _Line | None:
     """Return the line of a directory; None when it must not be kept, or JSON cannot hold it."""
-    if not key or not all(problem.is_lasting for problem in evidence.problems):
+    if not all(problem.is_lasting for problem in found.problems):
         # What the system would not let be read may be readable at the next call without having changed.
         return None
-    blocks: dict[str, int] = {}
-    sources = []
-    for (source, reader), facts in groupby(evidence.facts, key=lambda fact: (fact.source, fact.reader)):
-        # Configs stand in several files of one directory; equal ones are kept once.
-        block = json.dumps([[fact.kind.value, fact.key, fact.value] for fact in facts], default=_refuse)
-        sources.append([source, reader, blocks.setdefault(block, len(blocks))])
-    problems = json.dumps([[one.source, one.reader, one.what] for one in evidence.problems])
-    data = f'{{"sources":{json.dumps(sources)},"blocks":[{",".join(blocks)}],"problems":{problems}}}'
-    line = (json.dumps(path), key, f"{zlib.crc32(data.encode()):08x}", data)
-    return line if _decode(line, {}) == evidence else None
+    numbers: dict[int, int] = {}
+    texts: list[str] = []
+    files = []
+    for blocks in found.files:
+        for block in blocks:
+            # Equal ones are one object.
+            if id(block.pairs) not in numbers:
+                text = json.dumps(block.pairs, default=_refuse)
+                if _pairs(json.loads(text)) != block.pairs:
+                    return None
+                numbers[id(block.pairs)] = len(texts)
+                texts.append(text)
+        files.append([[one.source, one.reader, one.kind.value, numbers[id(one.pairs)]] for one in blocks])
+    problems = json.dumps([[one.source, one.reader, one.what] for one in found.problems])
+    data = f'{{"files":{json.dumps(files)},"blocks":[{",".join(texts)}],"problems":{problems}}}'
+    return json.dumps(path), key, f"{zlib.crc32(data.encode()):08x}", data
 
 
 def _refuse(value: object) -> object:
@@ -197,19 +179,21 @@ def _refuse(value: object) -> object:
     return {"": repr(value)}
 
 
-def _decode(line: _Line, pool: dict[tuple[object, ...], Fact]) -> Evidence | None:
-    """Return the evidence in a line; None when the line is damaged. Equal facts are made once, as reading does."""
+def _decode(line: _Line) -> Found | None:
+    """Return what is in a line; None when the line is damaged."""
     *_, checksum, data = line
     if checksum != f"{zlib.crc32(data.encode()):08x}":
         return None
     try:
         found = json.loads(data)
-        blocks = found["blocks"]
-        return Evidence(
+        blocks = [_pairs(block) for block in found["blocks"]]
+        return Found(
             tuple(
-                _fact(pool, (kind, key, value, source, reader))
-                for source, reader, block in found["sources"]
-                for kind, key, value in blocks[block]
+                tuple(
+                    Block(sys.intern(source), sys.intern(reader), _KINDS[kind], blocks[at])
+                    for source, reader, kind, at in file
+                )
+                for file in found["files"]
             ),
             tuple(Problem(source, reader, what, is_lasting=True) for source, reader, what in found["problems"]),
         )
@@ -217,15 +201,5 @@ def _decode(line: _Line, pool: dict[tuple[object, ...], Fact]) -> Evidence | Non
         return None
 
 
-def _fact(pool: dict[tuple[object, ...], Fact], parts: tuple[str, str, Scalar, str, str]) -> Fact:
-    kind, key, value, source, reader = parts
-    # 1, 1.0 and True are equal, and not the same text; lists cannot be looked up.
-    known = None if isinstance(value, list) else (parts, value.__class__)
-    found = None if known is None else pool.get(known)
-    if found is None:
-        found = Fact(_KINDS[kind], sys.intern(key), value, sys.intern(source), sys.intern(reader))
-        if known is not None:
-            if len(pool) > MAX_POOLED:
-                pool.clear()
-            pool[known] = found
-    return found
+def _pairs(block: Iterable[tuple[str, Scalar]]) -> Pairs:
+    return tuple([(sys.intern(key), value) for key, value in block])

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.files import ReaderError, read_whole
 from ckpt_migrate.evidence.flatten import flatten
+from ckpt_migrate.evidence.found import Block
 from ckpt_migrate.evidence.patterns import compile_patterns
-from ckpt_migrate.evidence.pool import FactPool
+from ckpt_migrate.evidence.records import FactKind
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -46,7 +47,6 @@ class ConfigReader:
 
     def __init__(self, recipe: Recipe) -> None:
         self._paths = config_paths(recipe)
-        self._pool = FactPool(self.name)
 
     def wants(self, file: FileStat) -> bool:
         """Say whether a file is a config by its name."""
@@ -54,7 +54,12 @@ class ConfigReader:
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Return a fact for every value."""
-        return self._pool.params(parse_config(read_whole(path, MAX_CONFIG_BYTES), file.path), file.path)
+        return [fact for block in self.read_blocks(path, file) for fact in block.facts()]
+
+    def read_blocks(self, path: str, file: FileStat) -> list[Block]:
+        """Return the same as one block."""
+        params = parse_config(read_whole(path, MAX_CONFIG_BYTES), file.path)
+        return [Block(file.path, self.name, FactKind.PARAM, tuple(params))]
 
 
 def parse_config(data: bytes, path: str) -> list[tuple[str, Scalar]]:

@@ -84,13 +84,6 @@ def load_pickle(data: bytes, start: int = 0, stretches: Stretches | None = None)
         raise PickleError(f"no valid pickle at byte {machine.at}") from error
 
 
-def _decode(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return data.decode("utf-8", "surrogatepass")
-
-
 class Machine:
     """The pickle machine: a stack, marks (older stacks below it), and a memo.
 
@@ -132,7 +125,8 @@ class Machine:
                     at = start + _length(data, at + 1)[0]
                     if at > size:
                         raise TruncatedError(CUT_SHORT)
-                    text = _decode(data[start:at])
+                    # Half a surrogate pair, as JSON may have put it there, is let through.
+                    text = str(data[start:at], "utf-8", "surrogatepass")
                     stack.append(text)
                     # A text is nearly always remembered at once.
                     if data[at] == _PUT:

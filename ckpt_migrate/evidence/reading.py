@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
@@ -12,10 +12,11 @@ from ckpt_migrate.evidence.cache import EvidenceCache
 from ckpt_migrate.evidence.configs import ConfigReader
 from ckpt_migrate.evidence.filenames import FileNameReader
 from ckpt_migrate.evidence.files import ReaderError
+from ckpt_migrate.evidence.found import Block, FactPool, Findings, Found, Sharing
 from ckpt_migrate.evidence.keras_files import KerasReader
 from ckpt_migrate.evidence.metric_tables import MetricTableReader
 from ckpt_migrate.evidence.pointers import PointerReader
-from ckpt_migrate.evidence.records import Evidence, Fact, Problem
+from ckpt_migrate.evidence.records import Fact, Problem
 from ckpt_migrate.evidence.safetensors import SafetensorsReader
 from ckpt_migrate.evidence.tensorboard import TensorboardReader
 from ckpt_migrate.evidence.torch_facts import TorchReader
@@ -27,6 +28,7 @@ from ckpt_migrate.scan.overlap import map_in_order
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint, FileStat
@@ -41,6 +43,7 @@ MAX_FACTS = 100_000
 """Facts taken from one file; a reader that gives more has misread it."""
 
 _KEY = attrgetter("key")
+_COMMON = attrgetter("source", "reader", "kind")
 _MAX_KNOWN_NAMES = 10_000
 
 
@@ -79,7 +82,7 @@ BUILT_IN: tuple[Callable[[Recipe], Reader], ...] = (
 
 def read_evidence(checkpoint: Checkpoint, recipe: Recipe) -> Evidence:
     """Return what a checkpoint directory says of its run; content that cannot be read becomes a problem."""
-    return _Reading(recipe).read(checkpoint)
+    return _Reading(recipe).read(checkpoint).evidence(FactPool())
 
 
 def read_all(
@@ -95,12 +98,13 @@ def read_all(
     """
     reading = _Reading(recipe)
 
-    def read(some: Sequence[Checkpoint]) -> Iterator[Evidence]:
+    def read(some: Sequence[Checkpoint]) -> Iterator[Found]:
         return iter(progress.track(map_in_order(reading.read, some), label="Reading evidence", total=len(some)))
 
     if cache is not None:
         return EvidenceCache(cache, reading.signature(recipe)).read(checkpoints, read)
-    return {checkpoint.path: evidence for checkpoint, evidence in zip(checkpoints, read(checkpoints), strict=True)}
+    found = {checkpoint.path: one for checkpoint, one in zip(checkpoints, read(checkpoints), strict=True)}
+    return Findings(checkpoints, lambda checkpoint: found.pop(checkpoint.path))
 
 
 class _Reading:
@@ -111,26 +115,25 @@ class _Reading:
         # Thousands of directories hold files of the same few names.
         self.wanted: dict[tuple[str, str], tuple[Reader, ...]] = {}
 
-    def read(self, checkpoint: Checkpoint) -> Evidence:
+    def read(self, checkpoint: Checkpoint) -> Found:
         is_file = checkpoint.state is State.LOOSE
         folder = os.path.dirname(checkpoint.path) if is_file else checkpoint.path
-        facts: list[Fact] = []
+        files: list[tuple[Block, ...]] = []
         problems = list(self.problems)
+        sharing = Sharing()
         # Files come sorted by path, so that facts need sorting within each file only.
         for file in checkpoint.files:
-            found: list[Fact] = []
-            readers = self.readers_of(file)
-            for reader in readers:
+            found: list[Block] = []
+            for reader in self.readers_of(file):
                 try:
                     # All of a file or nothing: half a config would look like a whole one.
-                    found += _all_facts(reader, f"{folder}/{file.path}", file)
+                    found += _blocks(reader, f"{folder}/{file.path}", file, sharing)
                 except Exception as error:  # noqa: BLE001 - one bad file, or a stranger's reader, must not end it all
                     is_lasting = isinstance(error, ReaderError)
                     problems.append(Problem(file.path, reader.name, _say(error), is_lasting))
-            if len(readers) > 1:
-                found.sort(key=_KEY)
-            facts += found
-        return Evidence(tuple(facts), tuple(problems))
+            if found:
+                files.append(tuple(found))
+        return Found(tuple(files), tuple(problems))
 
     def signature(self, recipe: Recipe) -> str:
         """Return a text that changes with the recipe, this package, and any reader of others."""
@@ -147,11 +150,20 @@ class _Reading:
         return readers
 
 
-def _all_facts(reader: Reader, path: str, file: FileStat) -> list[Fact]:
+def _blocks(reader: Reader, path: str, file: FileStat, sharing: Sharing) -> list[Block]:
+    """Return what a reader finds in a file; facts of one kind that follow each other by key make a block."""
+    if isinstance(reader, (ConfigReader, TorchReader)):
+        blocks = reader.read_blocks(path, file)
+        if sum(len(block.pairs) for block in blocks) > MAX_FACTS:
+            raise ReaderError(f"gives over {MAX_FACTS:,} facts")
+        return [Block(one.source, one.reader, one.kind, sharing.shared(one.pairs)) for one in blocks]
     facts = sorted(islice(reader.read(path, file), MAX_FACTS + 1), key=_KEY)
     if len(facts) > MAX_FACTS:
         raise ReaderError(f"gives over {MAX_FACTS:,} facts")
-    return facts
+    return [
+        Block(*common, sharing.shared([(fact.key, fact.value) for fact in some]))
+        for common, some in groupby(facts, key=_COMMON)
+    ]
 
 
 def _wants(reader: Reader, file: FileStat) -> bool:

@@ -6,15 +6,16 @@ import struct
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.flatten import OPAQUE, flatten, text_of
+from ckpt_migrate.evidence.found import Block
 from ckpt_migrate.evidence.inert import Inert
-from ckpt_migrate.evidence.pool import FactPool
-from ckpt_migrate.evidence.records import Fact, FactKind
+from ckpt_migrate.evidence.records import FactKind
 from ckpt_migrate.evidence.torch_files import Earlier, load_torch
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from ckpt_migrate.evidence.records import Scalar
+    from ckpt_migrate.evidence.found import Pairs
+    from ckpt_migrate.evidence.records import Fact, Scalar
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import FileStat
 
@@ -47,21 +48,26 @@ class TorchReader:
         return file.kind == "file" and file.path.lower().endswith(SUFFIXES)
 
     def __init__(self, _: Recipe) -> None:
-        self._pool = FactPool(self.name)
         self._earlier = Earlier()
-        self._last: tuple[object, bool, list[tuple[FactKind, str, Scalar]], list[tuple[str, Scalar]]] | None = None
+        self._last: tuple[object, bool, list[tuple[FactKind, Pairs]]] | None = None
 
     def read(self, path: str, file: FileStat) -> Iterable[Fact]:
         """Return config values, counts, the callbacks' best score, and what names a run or a directory."""
+        return [fact for block in self.read_blocks(path, file) for fact in block.facts()]
+
+    def read_blocks(self, path: str, file: FileStat) -> list[Block]:
+        """Return the same in blocks."""
         is_arguments = file.path.endswith(_ARGUMENTS)
         loaded = load_torch(path, self._earlier)
         last = self._last
         if last is None or last[0] is not loaded or last[1] is not is_arguments:
             content = _content(loaded, is_arguments=is_arguments)
+            parts: list[tuple[FactKind, Pairs]] = [(kind, ((key, value),)) for kind, key, value in small_facts(content)]
             params = [pair for key in CONFIG_KEYS if key in content for pair in flatten(content[key], reveal)]
-            last = self._last = (loaded, is_arguments, list(small_facts(content)), params)
-        facts = [Fact(kind, key, value, file.path, self.name) for kind, key, value in last[2]]
-        return facts + self._pool.params(last[3], file.path)
+            if params:
+                parts.append((FactKind.PARAM, tuple(params)))
+            last = self._last = (loaded, is_arguments, parts)
+        return [Block(file.path, self.name, kind, pairs) for kind, pairs in last[2]]
 
 
 def _content(loaded: object, *, is_arguments: bool) -> dict[object, object]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from project import Project
 
+    from ckpt_migrate.evidence.found import Found
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.records import Checkpoint
 
@@ -53,7 +54,7 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     found: list[str] = []
     read = reading._Reading.read
 
-    def note(self: reading._Reading, checkpoint: Checkpoint) -> Evidence:
+    def note(self: reading._Reading, checkpoint: Checkpoint) -> Found:
         found.append(checkpoint.basename)
         return read(self, checkpoint)
 
