@@ -55,9 +55,9 @@ docs: $(VENV)/.installed
 man: $(VENV)/.installed-dev
 	$(BIN)/python docs/manual.py
 
-# What people install: the wheel by pip and by uv tool, the sdist by pip, each into an environment of its own.
+# What people install: the wheel by pip, pipx and uv tool, the sdist by pip, each into an environment of its own.
 test-install: $(VENV)/.installed
-	$(BIN)/python $(PIP_INSTALL) build uv
+	$(BIN)/python $(PIP_INSTALL) build pipx uv
 	PATH="$(CURDIR)/$(BIN):$$PATH" tests/install.sh
 
 # The same with the oldest versions that pyproject.toml allows (MLflow 2.9; needs Python 3.10 or 3.11).

@@ -5,44 +5,24 @@ MkDocs calls `on_page_markdown` for each page; a mark such as ``<!-- errors -->`
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import re
-from dataclasses import dataclass
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from raised import CLASSES, raised
 
-import ckpt_migrate
-from ckpt_migrate import errors
 from ckpt_migrate.cli import COMMANDS, cli
 from ckpt_migrate.cli.settings import long_name, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, MutableMapping
 
-PACKAGE = Path(ckpt_migrate.__file__).parent
-CLASSES = {
-    name: value
-    for name, value in vars(errors).items()
-    if inspect.isclass(value) and issubclass(value, errors.CkptMigrateError)
-}
 _MARK = re.compile(r"<!-- (commands|errors|schema plan|settings|json) -->")
 _WIDTH = 100
-
-
-@dataclass(frozen=True)
-class Raised:
-    """A place where an error is made: which, what it says, what it tells to do."""
-
-    kind: str
-    what: str
-    remedy: str
-    place: str
 
 
 def on_config(config: MutableMapping[str, Any]) -> None:
@@ -149,68 +129,6 @@ def error_list() -> str:
             parts += [f"| {_cell(what)} | {_cell(remedy)} |" for what, remedy in messages]
             parts.append("")
     return "\n".join(parts)
-
-
-@lru_cache(maxsize=1)
-def raised() -> tuple[Raised, ...]:
-    """Return every place in the package where an error is made."""
-    return tuple(_raised())
-
-
-def _raised() -> Iterator[Raised]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(path.read_bytes())
-        for scope in ast.walk(tree):
-            if not isinstance(scope, (ast.FunctionDef, ast.Module)):
-                continue
-            for call in _own_calls(scope):
-                name = getattr(call.func, "id", None)
-                if name in CLASSES and name is not None:
-                    remedy = next((word.value for word in call.keywords if word.arg == "remedy"), None)
-                    what = call.args[0] if call.args else None
-                    place = f"{path.relative_to(PACKAGE)}:{call.lineno}"
-                    yield Raised(name, _text(what, scope, tree), _text(remedy, scope, tree), place)
-
-
-def _own_calls(scope: ast.FunctionDef | ast.Module) -> Iterator[ast.Call]:
-    """Yield the calls in a function, those of functions inside it left out."""
-    pending: list[ast.AST] = list(scope.body)
-    while pending:
-        node = pending.pop()
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            continue
-        if isinstance(node, ast.Call):
-            yield node
-        pending += ast.iter_child_nodes(node)
-
-
-def _text(node: ast.expr | None, scope: ast.AST, tree: ast.Module) -> str:
-    """Return a text as the code writes it, what is filled in between braces."""
-    if node is None:
-        return ""
-    if isinstance(node, ast.Constant):
-        return str(node.value or "")
-    if isinstance(node, ast.JoinedStr):
-        return "".join(
-            str(part.value) if isinstance(part, ast.Constant) else f"{{{ast.unparse(part.value).split('.')[-1]}}}"
-            for part in node.values
-            if isinstance(part, (ast.Constant, ast.FormattedValue))
-        )
-    if isinstance(node, ast.IfExp):
-        return f"{_text(node.body, scope, tree)}; or: {_text(node.orelse, scope, tree)}"
-    if isinstance(node, ast.BinOp):
-        return _text(node.left, scope, tree) + _text(node.right, scope, tree)
-    if isinstance(node, ast.Name):
-        values = [
-            value
-            for place in (scope, tree)
-            for statement in ast.walk(place)
-            if isinstance(statement, ast.Assign)
-            and any(isinstance(target, ast.Name) and target.id == node.id for target in statement.targets)
-            and (value := _text(statement.value, scope, tree))
-        ]
-        return "; or: ".join(dict.fromkeys(values)) or f"{{{node.id}}}"
-    return f"{{{ast.unparse(node).split('.')[-1]}}}"
 
 
 def _cell(text: str) -> str:

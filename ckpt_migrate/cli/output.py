@@ -19,7 +19,7 @@ import click
 
 from ckpt_migrate.cli.loudness import Loudness, current
 from ckpt_migrate.cli.terminal import can_move, folded, is_terminal, painted
-from ckpt_migrate.errors import CkptMigrateError
+from ckpt_migrate.errors import CkptMigrateError, UsageError
 from ckpt_migrate.plan.fields import link_data
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
@@ -259,12 +259,13 @@ def confirm(question: str, *, yes: bool) -> bool:
     """Ask before a change; only `yes` is a yes.
 
     Raises:
-        click.UsageError: There is no terminal to ask on and --yes was not given.
+        UsageError: There is no terminal to ask on and --yes was not given.
     """
     if yes:
         return True
     if not is_terminal(sys.stdin):
-        raise click.UsageError("there is no terminal to confirm on; look at --dry-run first, then give --yes")
+        remedy = "Look at --dry-run first, then give --yes."
+        raise UsageError("there is no terminal to confirm on", remedy=remedy)
     say(question)
     click.echo("  Only 'yes' is accepted: ", nl=False, err=True)
     return sys.stdin.readline().strip() == "yes"

@@ -11,7 +11,7 @@ import click
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.sides import side_lines
 from ckpt_migrate.cli.terminal import is_terminal, width_of
-from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError, UsageError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.plan.words import settling_words, summary_line, taken_words
 
@@ -50,7 +50,7 @@ def command(plan_path: str, tracking_uri: tuple[str, ...]) -> int:
     from ckpt_migrate.review.session import Review
 
     if not is_terminal(sys.stdin):
-        raise click.UsageError("there is no terminal to answer on; edit the plan's file instead")
+        raise UsageError("there is no terminal to answer on", remedy="Edit the plan's file instead.")
     review = Review(plan_path, tracking_uri=tracking_uri)
     _Walk(review).run()
     left = len(review.open_entries)

@@ -122,3 +122,17 @@ def cut(text: str, columns_wide: int) -> str:
     while columns(text) > room:
         text = text[: min(len(text) - 1, room)]
     return text + ELLIPSIS
+
+
+def cut_before(text: str, columns_wide: int) -> str:
+    """Return as much of the end of a text as fits, an ellipsis in the place of what stands before it.
+
+    >>> cut_before("/data/checkpoints/phase2/last", 14)
+    '...phase2/last'
+    """
+    if columns(text) <= columns_wide:
+        return text
+    room = columns_wide - len(ELLIPSIS)
+    while columns(text) > room:
+        text = text[max(1, len(text) - room) :]
+    return ELLIPSIS + text

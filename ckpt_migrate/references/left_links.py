@@ -73,7 +73,8 @@ def remove_left_links(
             try:
                 _remove(link)
             except OSError as error:
-                raise ExecutionError(f"cannot be removed ({error.strerror})", where=link.path) from error
+                remedy = "Those before it are removed. Let this user write in its folder, then run the command again."
+                raise ExecutionError(f"cannot be removed ({error.strerror})", where=link.path, remedy=remedy) from error
     return links
 
 

@@ -105,7 +105,7 @@ def test_without_a_terminal_both_refuse_unless_told_yes(
         monkeypatch.setattr("sys.stdin", None)
     ended = ckpt("apply", plan)
     assert (ended.code, ended.out) == (EXIT_USAGE, "")
-    assert "there is no terminal to confirm on; look at --dry-run first, then give --yes" in ended.err
+    assert "there is no terminal to confirm on\n  Look at --dry-run first, then give --yes." in ended.err
     assert project.snapshot() == before
     assert ckpt("apply", plan, "--yes").code == EXIT_DONE
     assert ckpt("rollback", "latest").code == EXIT_USAGE

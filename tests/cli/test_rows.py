@@ -31,3 +31,22 @@ def test_no_line_is_wider_than_the_terminal_and_no_row_loses_its_reason(width: i
 
 def test_what_fits_is_not_touched() -> None:
     assert fitted(ROWS[:2], 200)[1].split() == [*ROWS[1][:-1], "run", uid("b")]
+
+
+def test_a_narrow_terminal_shows_the_ends_of_names_and_all_other_columns() -> None:
+    rows = [
+        ("STATE", "CHECKPOINT", "SIZE", "WHY"),
+        ("legacy", f"/data/{'long/' * 20}{uid('a')}_20260201_041227", "6 B", "x"),
+    ]
+    header, row = fitted(rows, 60)[:2]
+    assert header.split() == ["STATE", "CHECKPOINT", "SIZE"]
+    assert row.startswith("legacy  ...g/long/")
+    assert row.endswith(f"{uid('a')[:8]}.._20260201_041227  6 B")
+
+
+def test_what_is_to_be_copied_is_not_broken() -> None:
+    """A path of a log stands whole below its row; the terminal itself breaks it where it is wider than that."""
+    path = f"/data/{'long/' * 20}20260201.jsonl"
+    for width in (60, 80, 130):
+        lines = fitted([("STATE", "LOG"), ("rolled back", path)], width)
+        assert path in [line.strip() for line in lines] or lines[1].endswith(path)

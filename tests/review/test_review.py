@@ -161,7 +161,7 @@ def test_what_another_editor_saved_meanwhile_is_not_overwritten() -> None:
 def test_without_a_terminal_it_says_what_to_do_instead(ckpt: Call) -> None:
     ended = ckpt("review", PLAN)
     assert (ended.code, ended.out) == (EXIT_USAGE, "")
-    assert "edit the plan's file instead" in ended.err
+    assert "Edit the plan's file instead." in ended.err
 
 
 def test_a_run_that_was_given_to_a_twin_is_marked_as_taken(
