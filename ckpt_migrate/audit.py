@@ -79,8 +79,8 @@ class Audit:
         """All hits, in the order of the trials."""
         return tuple(hit for trial in self.trials for hit in trial.hits)
 
-    def check(self) -> None:
-        """Pass when no trial hit.
+    def checked(self) -> Audit:
+        """Return it when no trial hit.
 
         Raises:
             AuditError: One did; no match of the plan deserves trust before it is known why.
@@ -95,6 +95,7 @@ class Audit:
                     for hit in trial.hits
                 ),
             )
+        return self
 
 
 def audit(

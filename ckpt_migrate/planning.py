@@ -29,11 +29,12 @@ from ckpt_migrate.scan.walk import scan_roots
 from ckpt_migrate.stores import open_named, open_planned_tags, recorded
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
-    from ckpt_migrate.tracking.records import StoreWarning
+    from ckpt_migrate.tracking.records import RunStore, StoreWarning
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,33 +80,23 @@ def make_plan(
     leave_links: bool = False,
     tag_runs: bool = False,
 ) -> Planned:
-    """Match every checkpoint below the roots to its run and write the plan; see `api.plan`.
-
-    What can be refused at once is refused before the long work begins.
-    """
+    """Match every checkpoint below the roots to its run and write the plan, refusing early; see `api.plan`."""
     recipe = load_recipe(migration)
     answers = read_answers(keep, load_recipe) if keep else NO_ANSWERS
     if output:
         check_place(output, roots, overwrite=overwrite or _is_same_file(output, keep))
-    check_paths(references)
-    if tag_runs:
-        open_planned_tags(tracking_uris)
-    if timezone is not None:
-        zone_function(timezone, 0.0, 0.0)
+    _check_options(references, tracking_uris if tag_runs else None, timezone)
     folder = os.path.realpath(os.path.dirname(os.path.abspath(output)) if output else os.getcwd())
     uris, store = open_named(tracking_uris)
     with closing(store):
         found = scan_roots(roots, recipe, progress=progress)
         answers = answers.hold_against(found.checkpoints, {run.run_id for run in store.runs()})
-        chosen = {path: entry.run_id for path, entry in answers.chosen.items() if entry.run_id is not None}
         readable = [c for c in found.checkpoints if c.state in {State.LEGACY, State.TARGET}]
         evidence = read_all(readable, recipe, cache=cache, progress=progress)
         matching = link(
-            found.checkpoints, evidence, store, recipe, timezone=timezone, answers=chosen, progress=progress
+            found.checkpoints, evidence, store, recipe, timezone=timezone, answers=answers.run_ids, progress=progress
         )
-        audited = audit(matching, evidence, store, recipe, timezone=timezone) if with_audit else None
-        if audited is not None:
-            audited.check()
+        audited = audit(matching, evidence, store, recipe, timezone=timezone).checked() if with_audit else None
         given = PlanInput(
             scan=found,
             matching=matching,
@@ -121,28 +112,51 @@ def make_plan(
         )
         plan = build_plan(given, store)
         if references:
-            search = SearchInput(
-                paths=references,
-                checkpoints=found.checkpoints,
-                renamings=renamings_of(plan, recipe),
-                recipe=recipe,
-                folder=folder,
-                absolute_roots=given.absolute_roots,
-                output=os.path.realpath(output) if output else "",
-            )
-            names = Names(os.path.basename(one.path) for one in search.renamings)
-            elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
-            found_references = build_references(search, elsewhere, progress=progress)
-            plan = replace(plan, references=answered(found_references, plan, answers))
-        if leave_links or tag_runs:
-            asked = replace(plan.references or References(), leave_links=leave_links, tag_runs=tag_runs)
-            plan = replace(plan, references=asked)
+            plan = _with_references(plan, given, store, evidence, paths=references, output=output, progress=progress)
         run_total, warnings = len(store.runs()), tuple(store.warnings)
+    if leave_links or tag_runs:
+        asked = plan.references or References()
+        plan = replace(plan, references=replace(asked, leave_links=leave_links, tag_runs=tag_runs))
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
     notes = (*matching.warnings, *answers.lost, *passed_over_note(found.checkpoints))
     return Planned(plan, text, matching.expected_wrong, warnings, notes, found.problems, run_total, audited)
+
+
+def _check_options(references: Sequence[str], tagged_uris: Sequence[str] | None, timezone: str | None) -> None:
+    """Refuse paths that cannot be searched, stores in which no tag can be set, and a zone that is none."""
+    check_paths(references)
+    if tagged_uris is not None:
+        open_planned_tags(tagged_uris)
+    if timezone is not None:
+        zone_function(timezone, 0.0, 0.0)
+
+
+def _with_references(
+    plan: Plan,
+    given: PlanInput,
+    store: RunStore,
+    evidence: Mapping[str, Evidence],
+    *,
+    paths: Sequence[str],
+    output: str,
+    progress: Progress,
+) -> Plan:
+    """Return a plan with the references to its directories that lie below these paths, in pickles and in MLflow."""
+    search = SearchInput(
+        paths=paths,
+        checkpoints=given.scan.checkpoints,
+        renamings=renamings_of(plan, given.recipe),
+        recipe=given.recipe,
+        folder=given.folder,
+        absolute_roots=given.absolute_roots,
+        output=os.path.realpath(output) if output else "",
+    )
+    names = Names(os.path.basename(one.path) for one in search.renamings)
+    elsewhere = (*pickled_paths(evidence, names), *mlflow_texts(store, names))
+    found = build_references(search, elsewhere, progress=progress)
+    return replace(plan, references=answered(found, plan, given.answers))
 
 
 def _is_same_file(path: str, other: str) -> bool:

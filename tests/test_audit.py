@@ -40,7 +40,7 @@ def test_sound_matching_passes(scenario: str) -> None:
     """Without references most are found again by other evidence; without its run no directory goes elsewhere."""
     world = SCENARIOS[scenario](0, 40)
     found = tried(world)
-    found.check()
+    found.checked()
     by_name = {trial.name: trial for trial in found.trials}
     assert by_name["runs hidden"].left_alone == by_name["runs hidden"].directories > 0
     assert by_name["rivals added"].found_again > by_name["rivals added"].directories // 2
@@ -69,7 +69,7 @@ def test_a_false_match_is_caught() -> None:
     found = tried(world, dataclasses.replace(matching, verdicts=tuple(verdicts)))
     assert {hit.path for hit in found.hits} >= {first.checkpoint.path, second.checkpoint.path}
     with pytest.raises(AuditError, match=str(len(found.hits))) as caught:
-        found.check()
+        found.checked()
     assert first.checkpoint.path in str(caught.value)
 
 

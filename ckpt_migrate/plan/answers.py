@@ -37,6 +37,11 @@ class Answers:
     references: Mapping[str, EditAction] = field(default_factory=dict)
     lost: tuple[str, ...] = ()
 
+    @property
+    def run_ids(self) -> Mapping[str, str]:
+        """The runs that a person gave, by the path of their directory."""
+        return {path: entry.run_id for path, entry in self.chosen.items() if entry.run_id is not None}
+
     def hold_against(self, checkpoints: Iterable[Checkpoint], run_ids: Collection[str]) -> Answers:
         """Return those that still stand: the directory is as it was, and its run is in the store.
 
