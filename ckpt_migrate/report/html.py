@@ -42,6 +42,7 @@ def render(page: Page) -> str:
         "style": _asset("page", "page.css"),
         "tallies": "What became of the directories" if page.is_log else "What apply does",
         "next": "To undo it" if page.is_log else "Next",
+        "steps": "".join(f"<li>{html.escape(printable(step))}</li>" for step in page.steps),
         "facts": "".join(
             f"<dt>{html.escape(name)}</dt><dd>{html.escape(printable(text))}</dd>" for name, text in page.facts
         ),

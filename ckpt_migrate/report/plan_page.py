@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from ckpt_migrate.plan.records import Action, Status
-from ckpt_migrate.plan.words import choice_words, clock_words, found_words, summary_line, symbol
+from ckpt_migrate.plan.words import choice_words, clock_words, count, found_words, summary_line, symbol
+from ckpt_migrate.references.records import EditAction
 from ckpt_migrate.report.changes import planned_changes
 from ckpt_migrate.report.records import Case, Line, Page, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ckpt_migrate.plan.records import Candidate, Entry, Plan
     from ckpt_migrate.recipe import Recipe
@@ -51,8 +52,37 @@ def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
         runs=plan.runs,
         starts=run_starts(plan),
         changes=planned_changes(plan),
+        steps=tuple(_steps(plan, recipe)),
         command=_next(plan) if plan.path else "",
     )
+
+
+def _steps(plan: Plan, recipe: Recipe) -> Iterator[str]:
+    """Yield what apply will do, in its order."""
+    touched = [entry for entry in plan.entries if entry.action is not Action.SKIP]
+    renamed = [entry for entry in touched if entry.target not in {None, entry.checkpoint}]
+    if renamed:
+        yield f"Rename {_directories(len(renamed))}; each keeps its modification time."
+    if touched:
+        names = (f"a section of {one.name}" if one.is_section else one.name for one in recipe.manifests)
+        yield f"Write {' and '.join(names)} into {_directories(len(touched))}."
+    references = plan.references
+    if references is not None and touched:
+        edited = [one for one in references.files if one.action is EditAction.EDIT and not one.follows]
+        if edited:
+            yield f"Edit old names in {count(len(edited), 'file')} that hold them (links among these), listed below."
+        if references.leave_links:
+            yield "Leave a link at each old name."
+        if references.tag_runs:
+            yield "Tag the runs with where their checkpoints are."
+    if len(touched) < len(plan.entries):
+        yield f"Leave {_directories(len(plan.entries) - len(touched))} alone."
+    if touched:
+        yield "All of it is logged before it is done: a crash loses nothing, and rollback undoes it."
+
+
+def _directories(number: int) -> str:
+    return "1 directory" if number == 1 else f"{number:,} directories"
 
 
 def _next(plan: Plan) -> str:

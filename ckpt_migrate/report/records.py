@@ -113,6 +113,7 @@ class Page:
         runs: What is known of the runs by id; `start` in the zone of the stamps.
         starts: When they began, ISO 8601 in the zone of the stamps.
         changes: What names directories by their old names, and what becomes of it.
+        steps: What apply will do, in its order, a sentence each; empty for a log.
         command: What to do next, a command line; empty when nothing is left to do.
         is_log: Whether it tells what was done, not what will be.
     """
@@ -124,5 +125,6 @@ class Page:
     runs: Mapping[str, RunFacts]
     starts: Mapping[str, str]
     changes: tuple[Change, ...] = ()
+    steps: tuple[str, ...] = ()
     command: str = ""
     is_log: bool = False

@@ -66,6 +66,21 @@ def test_every_entry_is_on_the_page_with_its_case(project: Project, plan: str) -
     assert len(held) == 1
 
 
+def test_what_apply_will_do_is_told_in_its_order(project: Project) -> None:
+    own = project.training(0)
+    (project.folder / "train.sh").write_text(f"python train.py checkpoints/phase2/{own.legacy}/x\n", "utf-8")
+    api.plan("checkpoints", tracking_uri="mlruns", output="plan.yaml", references=["train.sh"])
+    steps = api.report("plan.yaml").page.steps
+    assert steps == (
+        "Rename 3 directories; each keeps its modification time.",
+        "Write MLFLOW_RUN_ID.txt and a section of README.md into 4 directories.",
+        "Edit old names in 2 files that hold them (links among these), listed below.",
+        "Leave 3 directories alone.",
+        "All of it is logged before it is done: a crash loses nothing, and rollback undoes it.",
+    )
+    assert all(f"<li>{step}</li>" in api.report("plan.yaml").text for step in steps)
+
+
 def test_what_names_old_directories_is_on_the_page_line_by_line(project: Project) -> None:
     own = project.training(0)
     (project.folder / "train.sh").write_text(f"# resume\npython train.py checkpoints/phase2/{own.legacy}/x\n", "utf-8")
