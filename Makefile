@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 BROWSER := $(or $(CHROMIUM),$(shell command -v chromium || command -v google-chrome))
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs man test-oldest lint eval real-truth fuzz bench bench-report report-library crash kills \
+.PHONY: demo test test-browser test-install docs pictures man test-oldest lint eval real-truth fuzz bench bench-report report-library crash kills \
 	faults power-cuts harmed-logs stories clean
 
 $(VENV)/bin/python:
@@ -45,6 +45,10 @@ $(VENV)/.installed-browser: $(VENV)/.installed-dev
 
 test-browser: $(VENV)/.installed-browser
 	$(BIN)/python -m pytest tests/report -rs
+
+# The pictures of the report in README and documentation, made anew of the demo tree.
+pictures: $(VENV)/.installed-browser
+	$(BIN)/python docs/screenshots.py
 
 # The documentation as a site in site/; every warning is an error.
 docs: $(VENV)/.installed

@@ -71,6 +71,7 @@ def _data(page: Page) -> dict[str, Any]:
         "zone": page.zone,
         "command": page.command,
         "symbols": SYMBOLS,
+        "manifests": page.manifests,
         "rows": [
             {
                 "path": row.path,

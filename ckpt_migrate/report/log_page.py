@@ -46,7 +46,9 @@ def log_page(path: str) -> Page:
     if loaded is None:
         facts.append(("Plan", f"{history.plan_path or 'none'} is not there as it was applied: the cases are not shown"))
         rows = tuple(_bare_row(item, history) for item in history.items.values())
-        return Page(title, tuple(facts), None, rows, {}, {}, logged_changes(history, None), (), command, is_log=True)
+        return Page(
+            title, tuple(facts), None, rows, {}, {}, logged_changes(history, None), command=command, is_log=True
+        )
     plan, recipe = loaded
     page = plan_page(plan, recipe, ())
     known = [fact for fact in page.facts if fact[0] in {"Plan", "Runs", "Clock"}]

@@ -53,6 +53,7 @@ def plan_page(plan: Plan, recipe: Recipe, doubts: Sequence[Doubt]) -> Page:
         starts=run_starts(plan),
         changes=planned_changes(plan),
         steps=tuple(_steps(plan, recipe)),
+        manifests=tuple(manifest.name for manifest in recipe.manifests),
         command=_next(plan) if plan.path else "",
     )
 

@@ -114,6 +114,7 @@ class Page:
         starts: When they began, ISO 8601 in the zone of the stamps.
         changes: What names directories by their old names, and what becomes of it.
         steps: What apply will do, in its order, a sentence each; empty for a log.
+        manifests: Names of the files that apply writes into each directory that it does not leave alone.
         command: What to do next, a command line; empty when nothing is left to do.
         is_log: Whether it tells what was done, not what will be.
     """
@@ -126,5 +127,6 @@ class Page:
     starts: Mapping[str, str]
     changes: tuple[Change, ...] = ()
     steps: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()
     command: str = ""
     is_log: bool = False

@@ -138,7 +138,7 @@ const openCase = (row) => {
   body.replaceChildren();
   const facts = el("dl", "", "facts");
   for (const [name, text] of [["Directory", row.path], ["Stamp", row.at !== null && `${plainTime(row.at)}, ${data.zone || "zone unknown"}`],
-    ["Apply", hasOutcome ? "" : `${row.action}: ${data.symbols[row.symbol]}`], ["What became of it", row.outcome], ["Why", row.why]]) {
+    ["Apply", hasOutcome ? "" : row.action === "skip" ? `skip: ${data.symbols[row.symbol]}` : `${row.action}, and write ${data.manifests.join(" and ")}`], ["What became of it", row.outcome], ["Why", row.why]]) {
     if (text) facts.append(el("dt", name), el("dd", text));
   }
   const found = el("dd");
