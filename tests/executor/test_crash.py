@@ -76,7 +76,7 @@ def test_a_power_cut_is_recovered_exactly(tmp_path: Path) -> None:
 
 @needs_strace
 def test_a_system_call_that_fails_is_recovered_exactly(tmp_path: Path) -> None:
-    """A slice of the third: one real call of an apply or a rollback fails, here every 97th."""
+    """A slice of the third: one real call of an apply, a continuation or a rollback fails, here every 97th."""
     failed = 0
     for label, point, difference in faults.campaign(tmp_path / "faults", step=97, errors=("EIO", "ENOSPC")):
         failed += 1

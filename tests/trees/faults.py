@@ -2,9 +2,10 @@
 
     PYTHONPATH=.:tests python -m trees.faults [STEP]
 
-For each call of an apply and of a rollback and each error, strace lets that one call fail. The process must end without
-a traceback, and say what the system said unless it did its work all the same; then the apply is continued (and must
-give the finished state) or rolled back (and must give the original one), names, bytes, modes and times compared.
+For each call of an apply, of its continuation and of a rollback and each error, strace lets that one call fail. The
+process must end without a traceback, and say what the system said unless it did its work all the same; then the apply
+is continued (and must give the finished state) or rolled back (and must give the original one), in turn, names, bytes,
+modes and times compared.
 STEP 1 (the default) takes every call, STEP n every n-th one. Needs strace.
 
 As a child, `-m trees.faults run WHAT FILE` does what is to fail.
@@ -21,9 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import CkptMigrateError
-from ckpt_migrate.recipe import load_recipe
 from trees import crash
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from trees.tree import Tree
 
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS", "EINTR", "ESTALE")
-SCENARIOS = ("apply", "rollback")
+SCENARIOS = ("apply", "continue", "rollback")
 
 
 def run_child(what: str, file: str) -> int:
@@ -74,16 +73,18 @@ def campaign(
     """Yield every call that failed, with an empty text or what was wrong afterwards."""
     tree = crash.start(folder, make)
     original = tree.snapshot(with_inodes=False)
-    apply_plan(tree.plan(), load_recipe())
+    points = crash.count_calls("apply", folder)
+    middle = points[len(points) * 2 // 3]
     finished = tree.snapshot(with_inodes=False)
     turns = itertools.count()
     for scenario in scenarios:
-        _, what = crash.prepare(scenario, folder, None, make)
+        _, what = crash.prepare(scenario, folder, middle, make)
         for point in itertools.islice(crash.count_calls(what, folder), step // 2, None, step):
             for error in errors:
-                tree, _ = crash.prepare(scenario, folder, None, make)
+                tree, _ = crash.prepare(scenario, folder, middle, make)
                 difference = fail_at(what, folder, point, error)
-                ending = "continue" if what == "apply" and next(turns) % 2 else "rollback"
+                is_odd = sum(divmod(next(turns), len(errors))) % 2  # so that each error meets both endings
+                ending = "continue" if what == "apply" and is_odd else "rollback"
                 try:
                     difference = difference or crash.end(tree, ending, original, finished)
                 except CkptMigrateError as refusal:
