@@ -11,6 +11,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.errors import ExecutionError, JournalError, StoreError
 from ckpt_migrate.executor.batches import remaining_groups
 from ckpt_migrate.executor.busy import files_open_for_writing
@@ -79,6 +80,7 @@ class RollbackResult:
     untagged: tuple[str, ...] = ()
 
 
+@collector_paused()
 def roll_back(
     log: str,
     *,

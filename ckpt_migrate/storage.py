@@ -278,7 +278,7 @@ def _renamer() -> Callable[[int, bytes, bytes], int] | None:
     renameat2 = getattr(library, "renameat2", None)
     if renameat2 is None:
         return None
-    renameat2.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    # No argument types: ctypes takes numbers and bytes for what they are, and checking them costs as much as the call.
     return lambda flag, one, other: int(renameat2(_AT_FDCWD, one, _AT_FDCWD, other, flag))
 
 

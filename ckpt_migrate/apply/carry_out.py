@@ -17,6 +17,7 @@ from ckpt_migrate.apply.preflight import Inspected, Preflight, read_manifest
 from ckpt_migrate.apply.references import ReferenceEdits, places_after
 from ckpt_migrate.apply.tags import PlannedTags
 from ckpt_migrate.apply.task import read_tasks
+from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.errors import DriftError, ExecutionError
 from ckpt_migrate.executor.batches import batches, make_group, remaining_groups
 from ckpt_migrate.executor.edit_groups import edit_groups
@@ -74,6 +75,7 @@ class ApplyResult:
     is_dry_run: bool = False
 
 
+@collector_paused()
 def apply_plan(
     plan: Plan,
     recipe: Recipe,

@@ -91,7 +91,7 @@ class Preflight:
                 )
             if found:
                 self.inspected.pop(task.item, None)
-            self.problems += (f"{task.label}: {problem}" for problem in found)
+                self.problems += (f"{task.label}: {problem}" for problem in found)
         self.problems += describe_gone(self._gone, roots)
         self.problems += room_problems(Counter(task.root for task in tasks), self._recipe, is_dry_run=is_dry_run)
 

@@ -75,7 +75,6 @@ def _statx() -> Callable[[bytes], Status | None] | None:
     call = getattr(ctypes.CDLL(None, use_errno=True), "statx", None)
     if call is None:
         return None
-    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_uint, ctypes.c_char_p]
     # Threads may ask at once, and making a buffer takes as long as the call.
     free: list[ctypes.Array[ctypes.c_char]] = []
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import re
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.errors import PlanError, RecipeError
 from ckpt_migrate.plan.fields import SUMMARIES, sealed_top
 from ckpt_migrate.plan.read_entry import EntryReader
@@ -21,7 +20,7 @@ from ckpt_migrate.plan.written import OtherFormError, split, written_entries, wr
 from ckpt_migrate.strict_yaml import Field, Problems, compose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from ckpt_migrate.recipe import Recipe
 
@@ -56,7 +55,7 @@ def load_plan(path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | 
     del data  # the text is as large again
     folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     problems = Problems()
-    with _collector_paused():
+    with collector_paused():
         loaded = parse_plan(text, folder, find_recipe, problems, digest=digest, path=path)
     if loaded is None or problems.count:
         raise PlanError("the plan cannot be used as it is", where=path, problems=problems.lines(), remedy=_REMEDY)
@@ -75,21 +74,6 @@ def _read_bytes(path: str) -> bytes:
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or error
         raise PlanError(f"cannot be read ({what})", where=path, remedy=remedy) from error
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the garbage collector.
-
-    A plan is a tree of millions of nodes without cycles; walking them again and again takes longer than reading them.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def parse_plan(

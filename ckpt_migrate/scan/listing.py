@@ -72,7 +72,7 @@ def list_rows(directory: str) -> tuple[list[Row], OSError | None]:
                         if error.errno not in _GONE:
                             first_error = first_error or error
                         continue
-                    row = _row(prefix + entry.name, status)
+                    row = _row(prefix + entry.name if prefix else entry.name, status)
                     found.append(row)
                     if row[1] == "dir":
                         pending.append(row[0] + "/")
