@@ -51,7 +51,7 @@ def apply(
         ExecutionError: A change failed; the message says how to go on and how to undo.
     """
     return apply_loaded(
-        *load(path, tracking_uri=tracking_uri),
+        *load(path, tracking_uri=tracking_uri, with_evidence=False),
         is_dry_run=is_dry_run,
         tracking_uri=tracking_uri,
         lock_timeout_s=lock_timeout_s,

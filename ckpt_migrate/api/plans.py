@@ -110,13 +110,15 @@ def read(path: StrPath) -> Plan:
     return load_plan(os.fspath(path), load_recipe)[0]
 
 
-def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
+def load(path: StrPath, *, tracking_uri: Roots = (), with_evidence: bool = True) -> tuple[Plan, Recipe]:
     """Read a plan that a person may have edited, and the recipe that it was made by.
 
     Args:
         path: The plan file.
         tracking_uri: Where runs are looked up that a person wrote in and the planner had not listed; empty means
             the plan's own store.
+        with_evidence: Whether to keep all evidence and candidates; without, in less memory, those at least of entries
+            that a person has edited.
 
     Raises:
         PlanError: The plan is damaged, stale, edited beyond what may be edited, or names a run that no store has.
@@ -126,7 +128,7 @@ def load(path: StrPath, *, tracking_uri: Roots = ()) -> tuple[Plan, Recipe]:
     from ckpt_migrate.plan.read import load_plan
     from ckpt_migrate.stores import look_up_runs
 
-    loaded, recipe = load_plan(os.fspath(path), load_recipe)
+    loaded, recipe = load_plan(os.fspath(path), load_recipe, with_evidence=with_evidence)
     if loaded.recipe_digest != recipe.digest:
         what = f"stale: its recipe {recipe.source} is not as it was when this was planned"
         raise PlanError(what, where=loaded.path, remedy="Plan again.")

@@ -49,7 +49,7 @@ def command(
       ckpt-migrate apply plan.yaml --dry-run
       ckpt-migrate apply plan.yaml
     """
-    plan, recipe = api.load(plan_path, tracking_uri=tracking_uri)
+    plan, recipe = api.load(plan_path, tracking_uri=tracking_uri, with_evidence=False)
     doubts = api.doubts(plan, recipe, progress=output.bars())
     say_choices(plan, doubts)
     output.say_links(plan)

@@ -2,49 +2,57 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import os
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.errors import PlanError, RecipeError
-from ckpt_migrate.plan.fields import SUMMARIES, sealed_top
+from ckpt_migrate.plan.fields import sealed_top
 from ckpt_migrate.plan.read_entry import EntryReader
-from ckpt_migrate.plan.read_references import read_references
+from ckpt_migrate.plan.read_frame import read_frame
 from ckpt_migrate.plan.read_run import read_run
-from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES, PLAN_VERSION, Action, Clock, Entry, Link, Plan
+from ckpt_migrate.plan.records import LARGEST_PLAN_BYTES, PLAN_VERSION, Action, Entry, Plan
 from ckpt_migrate.plan.seal import broken
-from ckpt_migrate.plan.written import OtherFormError, split, written_entries, written_runs
+from ckpt_migrate.plan.written import OtherFormError, Unread, WrittenText
 from ckpt_migrate.strict_yaml import Field, Problems, compose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from ckpt_migrate.plan.records import RunFacts
     from ckpt_migrate.recipe import Recipe
 
 _TOP = ("version", "tool", "created", "migration", "recipe_digest", "tracking_uri", "roots", "clock", "summary",
         "entries", "runs", "seal")  # fmt: skip
-_CLOCK = ("source", "directories", "is_decisive")
-_CLOCK_OPTIONAL = ("timezone", "same_as", "offset_s", "spread_s", "margin_nats")
-_CREATED = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_CHUNK_BYTES = 1 << 20
 _REMEDY = "Only `action` and, with action: rename, `run_id` may be edited. Mend the lines named, or plan again."
 
 
-def load_plan(path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | None = None) -> tuple[Plan, Recipe]:
+def load_plan(
+    path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | None = None, with_evidence: bool = True
+) -> tuple[Plan, Recipe]:
     """Read and validate a plan, the person's edits taken over.
 
     Args:
         path: The plan file.
         find_recipe: Returns the recipe that the plan names.
         data: What the file would hold; it is not read then.
+        with_evidence: Whether all evidence and candidates are kept; without, in less memory, those of entries that a
+            person has edited, at least.
 
     Raises:
         PlanError: The file cannot be read, is no plan, is of another version, or was edited beyond what may be
             edited; all problems are listed with their lines.
     """
-    data = _read_bytes(path) if data is None else data
+    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
+    if data is None:
+        loaded = _load_written(path, folder, find_recipe, with_evidence=with_evidence)
+        if loaded is not None:
+            return loaded
+        data = _read_bytes(path)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -53,13 +61,46 @@ def load_plan(path: str, find_recipe: Callable[[str], Recipe], *, data: bytes | 
         raise PlanError(what, where=path, remedy="Save the plan as UTF-8, or plan again.") from error
     digest = hashlib.sha256(data).hexdigest()
     del data  # the text is as large again
-    folder = os.path.realpath(os.path.dirname(os.path.abspath(path)))
     problems = Problems()
     with collector_paused():
         loaded = parse_plan(text, folder, find_recipe, problems, digest=digest, path=path)
     if loaded is None or problems.count:
         raise PlanError("the plan cannot be used as it is", where=path, problems=problems.lines(), remedy=_REMEDY)
     return loaded
+
+
+def _load_written(
+    path: str, folder: str, find_recipe: Callable[[str], Recipe], *, with_evidence: bool
+) -> tuple[Plan, Recipe] | None:
+    """Read a plan that is as plans are written, never all of its file at once; None when it is another one.
+
+    Whatever goes wrong is found again, and told, when the file is read as a whole.
+    """
+    chunks = _Chunks(path)
+    try:
+        with collector_paused():
+            plan, recipe = _parse_written(chunks, folder, find_recipe, with_evidence=with_evidence)
+    except (OtherFormError, RecipeError, OSError, ValueError):
+        return None
+    return replace(plan, digest=chunks.digest.hexdigest(), path=path), recipe
+
+
+class _Chunks:
+    """The text of a file in chunks; `digest` is over its bytes that were read."""
+
+    def __init__(self, path: str) -> None:
+        self.digest = hashlib.sha256()
+        self._path = path
+
+    def __iter__(self) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        if not os.path.isfile(self._path) or os.path.getsize(self._path) > LARGEST_PLAN_BYTES:
+            raise OtherFormError
+        with open(self._path, "rb") as file:
+            while data := file.read(_CHUNK_BYTES):
+                self.digest.update(data)
+                yield decoder.decode(data)
+        yield decoder.decode(b"", final=True)
 
 
 def _read_bytes(path: str) -> bytes:
@@ -88,7 +129,7 @@ def parse_plan(
     """Parse the text of a plan; None or noted problems when it cannot be used."""
     found: tuple[Plan, Recipe] | None
     try:
-        found = _parse_written(text, folder, find_recipe)
+        found = _parse_written([text], folder, find_recipe, with_evidence=True)
     except (OtherFormError, RecipeError):
         found = _parse_strictly(text, folder, find_recipe, problems)
     return None if found is None else (replace(found[0], digest=digest, path=path), found[1])
@@ -112,38 +153,35 @@ def _parse_strictly(
     runs = {run_id: read_run(run_id, field) for run_id, field in keys["runs"].mapping(optional=None).items()}
     reader = EntryReader(keys["roots"].texts(), folder, recipe, runs)
     entries = tuple(reader.read(item) for item in keys["entries"].sequence())
-    plan = replace(_frame(keys), runs=runs, entries=entries, folder=folder)
+    plan = replace(read_frame(keys), runs=runs, entries=entries, folder=folder)
     _check_seal(plan, keys)
     _check_targets(plan, problems)
     return plan, recipe
 
 
-def _parse_written(text: str, folder: str, find_recipe: Callable[[str], Recipe]) -> tuple[Plan, Recipe]:
+def _parse_written(
+    chunks: Iterable[str], folder: str, find_recipe: Callable[[str], Recipe], *, with_evidence: bool
+) -> tuple[Plan, Recipe]:
     """Parse a plan that is as plans are written, and in which nothing is wrong.
 
     Raises:
         OtherFormError: It is another one.
     """
     problems = Problems()
-    parts = split(text)
-    top = compose(parts.frame, problems)
-    keys = {} if top is None else top.mapping(required=_TOP, optional=("links", "references"))
-    if problems.count or keys["version"].text() != str(PLAN_VERSION):
-        raise OtherFormError
+    text = WrittenText(chunks)
+    # The entries come before the seal, and are read with what stands above them.
+    keys = _frame_keys(f"{text.head}entries: []\nruns: {{}}\nseal: ''\n", problems)
     recipe = find_recipe(keys["migration"].text())
-    runs = written_runs(text, *parts.runs)
+    runs: dict[str, RunFacts] = {}
     reader = EntryReader(keys["roots"].texts(), folder, recipe, runs)
-
-    def read_edited(part: str, line: int) -> Entry:
-        item = compose(part, problems)
-        items = [] if item is None else item.sequence()
-        entry = reader.read(items[0]) if len(items) == 1 else None
-        if entry is None or problems.count:
+    written = list(text.entries(reader.root_of, with_evidence=with_evidence))
+    for run in text.runs():
+        if runs.setdefault(run.run_id, run) is not run:
             raise OtherFormError
-        return replace(entry, line=entry.line + line, run_id_line=entry.run_id_line + line)
-
-    entries = tuple(written_entries(text, *parts.entries, reader.root_of, read_edited))
-    plan = replace(_frame(keys), runs=runs, entries=entries, folder=folder)
+    # Only now: what was proposed in place of an edit is found among the runs.
+    entries = [_read_edited(each, reader, problems) if isinstance(each, Unread) else each for each in written]
+    keys = _frame_keys(text.frame(), problems)
+    plan = replace(read_frame(keys), runs=runs, entries=tuple(entries), folder=folder)
     _check_seal(plan, keys)
     _check_targets(plan, problems)
     if problems.count:
@@ -151,23 +189,23 @@ def _parse_written(text: str, folder: str, find_recipe: Callable[[str], Recipe])
     return plan, recipe
 
 
-def _frame(keys: Mapping[str, Field]) -> Plan:
-    """Return a plan without its entries and runs, and without its place."""
-    return Plan(
-        created=_created(keys["created"]),
-        tool=keys["tool"].text(),
-        migration=keys["migration"].text(),
-        recipe_digest=keys["recipe_digest"].text(),
-        tracking_uri=_text_or_texts(keys["tracking_uri"]),
-        roots=keys["roots"].texts(),
-        clock=_clock(keys["clock"]),
-        summary=_summary(keys["summary"]),
-        runs={},
-        entries=(),
-        folder="",
-        links=tuple(_link(item) for item in keys["links"].sequence()) if "links" in keys else (),
-        references=read_references(keys["references"]) if "references" in keys else None,
-    )
+def _frame_keys(frame: str, problems: Problems) -> Mapping[str, Field]:
+    top = compose(frame, problems)
+    keys = {} if top is None else top.mapping(required=_TOP, optional=("links", "references"))
+    if problems.count or keys["version"].text() != str(PLAN_VERSION):
+        raise OtherFormError
+    return keys
+
+
+def _read_edited(unread: Unread, reader: EntryReader, problems: Problems) -> Entry:
+    if "\n---" in unread.text or "\n..." in unread.text:  # the end of a document would be lost
+        raise OtherFormError
+    item = compose(unread.text, problems)
+    items = [] if item is None else item.sequence()
+    entry = reader.read(items[0]) if len(items) == 1 else None
+    if entry is None or problems.count:
+        raise OtherFormError
+    return replace(entry, line=entry.line + unread.line, run_id_line=entry.run_id_line + unread.line)
 
 
 def _check_seal(plan: Plan, keys: Mapping[str, Field]) -> None:
@@ -202,41 +240,3 @@ def _refuse_twins(what: str, listed: Iterable[tuple[str, Entry]], plan: Plan, pr
         twin = first.setdefault(plan.absolute(shown), entry)
         if twin is not entry:
             problems.add(entry.line, f"{shown}: the entry on line {twin.line} has the same {what}")
-
-
-def _created(field: Field) -> str:
-    text = field.text()
-    if _CREATED.fullmatch(text) is None:
-        field.refuse("must be a time in UTC, such as 2026-02-01T04:12:27Z")
-    return text
-
-
-def _clock(item: Field) -> Clock:
-    keys = item.mapping(required=_CLOCK, optional=_CLOCK_OPTIONAL)
-    numbers = {
-        name: keys[name].number_or_none() if name in keys else None for name in ("offset_s", "spread_s", "margin_nats")
-    }
-    return Clock(
-        timezone=keys["timezone"].text_or_none() if "timezone" in keys else None,
-        same_as=keys["same_as"].texts() if "same_as" in keys else (),
-        source=keys["source"].text() if "source" in keys else "none",
-        directories=keys["directories"].integer() if "directories" in keys else 0,
-        is_decisive=keys["is_decisive"].boolean() if "is_decisive" in keys else False,
-        **numbers,
-    )
-
-
-def _summary(item: Field) -> dict[str, dict[str, int]]:
-    return {
-        key: {name: count.integer() for name, count in field.mapping(optional=None).items()}
-        for key, field in item.mapping(optional=SUMMARIES).items()
-    }
-
-
-def _link(item: Field) -> Link:
-    keys = item.mapping(required=("path", "text", "checkpoint"))
-    return Link(*(keys[name].text() if name in keys else "" for name in ("path", "text", "checkpoint")))
-
-
-def _text_or_texts(field: Field) -> tuple[str, ...]:
-    return field.texts() if field.is_list else (field.text(),)

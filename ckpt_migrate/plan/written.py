@@ -9,7 +9,7 @@ tells what is wrong.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from sys import intern
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from ckpt_migrate.plan.records import Action, Candidate, Entry, RunFacts, Status
 from ckpt_migrate.plan.seal import broken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # Without colon, #, quote, bracket or brace a text is one plain scalar wherever it stands.
 _PLAIN = r"(?:[A-Za-z0-9_/]|\.{1,2}/)[A-Za-z0-9_/.+,()=<>%@ -]*(?<! )"
@@ -54,8 +54,8 @@ _NAMED = {'\\"': '"', "\\\\": "\\", "\\n": "\n", "\\t": "\t", "\\r": "\r", "\\e"
 _NULLS = frozenset({"null", "Null", "NULL"})
 _STATUS = {status.value: status for status in Status}
 _ACTION = {action.value: action for action in Action}
-_LINE_ENDS = "\r\x85\u2028\u2029"
-"""End a line as well, in YAML, and would put its numbers out."""
+_LINE_END = re.compile("[\r\x85\u2028\u2029]")
+"""Ends a line as well, in YAML, and would put its numbers out."""
 _LONGEST_KEY = 500
 """Characters of a key; YAML ends at 1,024, quotes and escapes included."""
 
@@ -64,99 +64,126 @@ class OtherFormError(Exception):
     """The text is not as plans are written; it may be a plan all the same."""
 
 
+_LONGEST_ITEM = 1 << 25
+"""Characters of an entry or a run, or of all above the entries; there are plans of 200 million."""
+
+
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """Where the parts of a plan's text lie.
+class Unread:
+    """The text of an entry that is not as it was written, and the 1-based line before it."""
+
+    text: str
+    line: int
+
+
+class WrittenText:
+    """The text of a plan, taken from its beginning to its end and never held as a whole.
+
+    Ask for `entries`, then `runs`, then `frame`, each to its end.
 
     Attributes:
-        frame: All of the text but its entries and runs, which are empty in it.
-        entries: Start and end of the entries.
-        runs: Start and end of the runs.
-    """
-
-    frame: str
-    entries: tuple[int, int]
-    runs: tuple[int, int]
-
-
-def split(text: str) -> Parts:
-    """Find the parts of a plan's text.
+        head: All above the entries.
 
     Raises:
-        OtherFormError: It does not have them, in this order.
+        OtherFormError: It is not as plans are written; so does all that is asked for.
     """
-    entries = text.find("\nentries:\n")
-    runs = text.find("\nruns:\n", entries + 1)
-    seal = text.find("\nseal: ", runs + 1)
-    if min(entries, runs, seal) < 0 or any(end in text for end in _LINE_ENDS):
-        raise OtherFormError
-    frame = f"{text[:entries]}\nentries: []\nruns: {{}}{text[seal:]}"
-    return Parts(frame, (entries + len("\nentries:\n"), runs + 1), (runs + len("\nruns:\n"), seal + 1))
 
+    def __init__(self, chunks: Iterable[str]) -> None:
+        """Take the text in chunks of any size."""
+        self._chunks = iter(chunks)
+        # What was not taken yet begins with the end of the line before it.
+        self._text = "\n"
+        self.head = "".join(self._until("\nentries:\n", lambda _: 0))
 
-def written_runs(text: str, start: int, end: int) -> dict[str, RunFacts]:
-    """Return the runs in a part of a plan's text by id.
+    def entries(self, root_of: Callable[[str], str | None], *, with_evidence: bool) -> Iterator[Entry | Unread]:
+        """Yield the entries, those that are not as they were written as their text.
 
-    Raises:
-        OtherFormError: One is not as it was written.
-    """
-    runs: dict[str, RunFacts] = {}
-    while (match := _RUN.match(text, start, end)) is not None:
-        values = [None if value is None else _text(value) for value in match.group(1, 2, 3, 4, 5, 7, 8)]
-        run_id, name, experiment, experiment_id, status, began, artifact_uri = values
-        if None in values[:5] or str(run_id) in runs:
+        Args:
+            root_of: Returns the root of a checkpoint as the plan has it, None when it lies in none.
+            with_evidence: Whether evidence and candidates are kept of entries that are as they were written.
+        """
+        line = self.head.count("\n") + 1
+        for text in self._until("\nruns:\n", lambda text: text.rfind("\n- checkpoint: ")):
+            start = 0
+            while text.startswith("- ", start):
+                match = _ENTRY.match(text, start)
+                entry = None if match is None else _entry(match, line, root_of)
+                if match is None or entry is None:
+                    stop = text.find("\n- checkpoint: ", start) + 1 or len(text)
+                    yield Unread(text[start:stop], line)
+                else:
+                    stop = match.end()
+                    yield entry if with_evidence else replace(entry, evidence=(), candidates=())
+                line += text.count("\n", start, stop)
+                start = stop
+            _check_rest(text, start)
+            line += text.count("\n", start)
+
+    def runs(self) -> Iterator[RunFacts]:
+        """Yield the runs."""
+        for text in self._until("\nseal: ", lambda text: text.find("\n", text.rfind("\n    seal: ") + 1)):
+            start = 0
+            while (match := _RUN.match(text, start)) is not None:
+                yield _run(match)
+                start = match.end()
+            _check_rest(text, start)
+
+    def frame(self) -> str:
+        """Return all of the text but its entries and runs, which are empty in it."""
+        rest = self._text[1:] + "".join(self._chunks)
+        if _LINE_END.search(rest) is not None:
             raise OtherFormError
-        run = RunFacts(
-            run_id=str(run_id),
-            name=str(name),
-            experiment=str(experiment),
-            experiment_id=str(experiment_id),
-            status=str(status),
-            is_deleted=match[6] == "true",
-            start=began,
-            artifact_uri=artifact_uri,
-            params=dict(_pairs(match[9])),
-            metrics={key: _number(value) for key, value in _pairs(match[10])},
-        )
-        if broken(_text(match[11]) or "", run_data(run)) != ():
-            raise OtherFormError
-        runs[run.run_id] = run
-        start = match.end()
-    _check_rest(text, start, end)
-    return runs
+        return f"{self.head}entries: []\nruns: {{}}\nseal: {rest}"
 
+    def _until(self, mark: str, last_end: Callable[[str], int]) -> Iterator[str]:
+        """Yield the text up to a mark, which begins with the end of a line, in pieces; the mark is taken as well.
 
-def written_entries(
-    text: str, start: int, end: int, root_of: Callable[[str], str | None], read: Callable[[str, int], Entry]
-) -> Iterator[Entry]:
-    """Yield the entries in a part of a plan's text.
+        Args:
+            mark: The mark.
+            last_end: Returns where in a text the line ends that is the last one of an item; not above 0 for nowhere.
 
-    Args:
-        text: The whole plan.
-        start: Where the entries begin.
-        end: Where they end.
-        root_of: Returns the root of a checkpoint as the plan has it, None when it lies in none.
-        read: Reads one that is not as it was written, given its text and the 1-based line before it.
-
-    Raises:
-        OtherFormError: Something between them is no entry.
-    """
-    line = text.count("\n", 0, start)
-    while text.startswith("- ", start):
-        match = _ENTRY.match(text, start, end)
-        entry = None if match is None else _entry(match, line, root_of)
-        if match is None or entry is None:
-            stop = text.find("\n- checkpoint: ", start, end) + 1 or end
-            part = text[start:stop]
-            if "\n---" in part or "\n..." in part:  # the end of a document would be lost
+        Raises:
+            OtherFormError: The mark is not there.
+        """
+        text = self._text
+        while (end := text.find(mark)) < 0:
+            stop = last_end(text)
+            if stop > 0:
+                yield text[1 : stop + 1]
+                text = text[stop:]
+            elif len(text) > _LONGEST_ITEM:
                 raise OtherFormError
-            entry = read(part, line)
-        else:
-            stop = match.end()
-        yield entry
-        line += text.count("\n", start, stop)
-        start = stop
-    _check_rest(text, start, end)
+            text += self._next()
+        yield text[1 : end + 1]
+        self._text = text[end + len(mark) - 1 :]
+
+    def _next(self) -> str:
+        chunk = next(self._chunks, None)
+        if chunk is None or _LINE_END.search(chunk) is not None:
+            raise OtherFormError
+        return chunk
+
+
+def _run(match: re.Match[str]) -> RunFacts:
+    values = [None if value is None else _text(value) for value in match.group(1, 2, 3, 4, 5, 7, 8)]
+    run_id, name, experiment, experiment_id, status, began, artifact_uri = values
+    if None in values[:5]:
+        raise OtherFormError
+    run = RunFacts(
+        run_id=str(run_id),
+        name=str(name),
+        experiment=intern(str(experiment)),
+        experiment_id=intern(str(experiment_id)),
+        status=intern(str(status)),
+        is_deleted=match[6] == "true",
+        start=began,
+        artifact_uri=artifact_uri,
+        params=dict(_pairs(match[9])),
+        metrics={key: _number(value) for key, value in _pairs(match[10])},
+    )
+    if broken(_text(match[11]) or "", run_data(run)) != ():
+        raise OtherFormError
+    return run
 
 
 def _entry(match: re.Match[str], line: int, root_of: Callable[[str], str | None]) -> Entry | None:
@@ -223,8 +250,8 @@ def _unescape(match: re.Match[str]) -> str:
     return chr(int(digits, 16)) if digits else _NAMED[match[0]]
 
 
-def _check_rest(text: str, start: int, end: int) -> None:
+def _check_rest(text: str, start: int) -> None:
     """Raise unless nothing but blank lines and comments is left."""
-    for line in text[start:end].split("\n"):
+    for line in text[start:].split("\n"):
         if line and (line[0] != "#" or not line.isascii() or not line.isprintable()):
             raise OtherFormError

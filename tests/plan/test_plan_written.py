@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from itertools import accumulate, cycle, takewhile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,6 +19,8 @@ from ckpt_migrate.strict_yaml import Problems
 from plan.plans import FOLDER, find_recipe, small_plan, wild_plans
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ckpt_migrate.plan.records import Plan
 
 TEXT = render_plan(small_plan())
@@ -28,7 +32,7 @@ MARKS = st.sampled_from(
 def fast(text: str) -> Plan | None:
     """Return what the fast way reads, None when it leaves the text to the strict one."""
     try:
-        return read._parse_written(text, FOLDER, find_recipe)[0]
+        return read._parse_written([text], FOLDER, find_recipe, with_evidence=True)[0]
     except (OtherFormError, RecipeError):
         return None
 
@@ -97,3 +101,45 @@ def test_lines_are_those_of_the_file() -> None:
         for entry in plan.entries:
             assert lines[entry.line - 1] == f"- checkpoint: {entry.checkpoint}"
             assert lines[entry.run_id_line - 1].startswith("  run_id: ")
+
+
+@given(plan=wild_plans(), sizes=st.lists(st.integers(1, 400), min_size=1))
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_text_in_chunks_is_read_like_the_whole_of_it(plan: Plan, sizes: list[int]) -> None:
+    """Wherever it is cut: in a mark, in an entry, in the end of a line."""
+    text = render_plan(plan)
+    cuts = list(takewhile(lambda place: place < len(text), accumulate(cycle(sizes), initial=0)))
+    chunks = [text[start:stop] for start, stop in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+    try:
+        found: Plan | None = read._parse_written(chunks, FOLDER, find_recipe, with_evidence=True)[0]
+    except OtherFormError:
+        found = None
+    assert found == fast(text)
+
+
+def test_without_evidence_all_else_is_the_same_and_edited_entries_keep_theirs(tmp_path: Path) -> None:
+    """What a person's choice is told with is kept; memory is not spent on what nobody asks for."""
+    path = tmp_path / "plan.yaml"
+    path.write_text(TEXT.replace("action: rename\n  run_id", "action: skip\n  run_id", 1), encoding="utf-8")
+    whole, _ = read.load_plan(str(path), find_recipe)
+    lean, _ = read.load_plan(str(path), find_recipe, with_evidence=False)
+    edited = [entry for entry in whole.entries if entry.proposal is not None]
+    assert edited
+    assert [entry for entry in lean.entries if entry.evidence or entry.candidates] == edited
+    assert lean == replace(
+        whole,
+        entries=tuple(
+            entry if entry.proposal is not None else replace(entry, evidence=(), candidates=())
+            for entry in whole.entries
+        ),
+    )
+
+
+def test_a_written_plan_is_never_held_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file is read in chunks, and comes to the same plan, digest and path included, as its bytes do."""
+    path = tmp_path / "plan.yaml"
+    path.write_text(TEXT, encoding="utf-8")
+    from_bytes, _ = read.load_plan(str(path), find_recipe, data=path.read_bytes())
+    monkeypatch.setattr(read, "_read_bytes", None)
+    monkeypatch.setattr(read, "_CHUNK_BYTES", 7)
+    assert read.load_plan(str(path), find_recipe)[0] == from_bytes
