@@ -7,6 +7,9 @@ Three kinds of trial, each on the same directories and store:
 - rivals added: beside each matched run a run of equal params that started a little earlier or later; no directory
   may go to one.
 
+A person's answers stand in all trials, as they did when the plan was made; where the run of an answer is hidden, its
+directory must be left alone as well.
+
 Any hit fails the plan. No hit proves nothing: it says only that these trials found no fault.
 """
 
@@ -20,6 +23,7 @@ from ckpt_migrate.errors import AuditError
 from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.families.references import ID_PATTERN
 from ckpt_migrate.matching.link import link
+from ckpt_migrate.matching.records import Verdict
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.tracking.records import RunDetails
@@ -28,8 +32,9 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from ckpt_migrate.matching.records import Matching, Verdict
+    from ckpt_migrate.matching.records import Matching
     from ckpt_migrate.recipe import Recipe
+    from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import ArtifactFile, Mention, MetricPoint, Run, RunStore, StoreWarning
 
 FOLDS = 5
@@ -55,6 +60,7 @@ class Trial:
 
     Attributes:
         name: `references hidden`, `runs hidden` or `rivals added`.
+        what: What was hidden or added, in words.
         directories: How many directories it was about.
         found_again: Matched to the same run; for hidden runs always 0.
         left_alone: Not matched.
@@ -62,6 +68,7 @@ class Trial:
     """
 
     name: str
+    what: str
     directories: int
     found_again: int
     left_alone: int
@@ -105,6 +112,7 @@ def audit(
     recipe: Recipe,
     *,
     timezone: str | None = None,
+    answered: Sequence[tuple[Checkpoint, str]] = (),
 ) -> Audit:
     """Try what was matched as the module says; takes about seven times as long as matching did.
 
@@ -114,29 +122,36 @@ def audit(
         store: The runs that it was matched with.
         recipe: As it was matched.
         timezone: As it was matched.
+        answered: Directories with the runs that a person gave them, which have no verdict.
 
     Raises:
         StoreError: The store could not be read to its end.
     """
     settled = {v.checkpoint.path: v for v in matching.verdicts if v.status in {Status.MATCHED, Status.LINKED}}
     matched = [verdict for verdict in settled.values() if verdict.status is Status.MATCHED]
-    checkpoints = [verdict.checkpoint for verdict in matching.verdicts]
+    given = [Verdict(checkpoint, Status.MATCHED, run_id, 1.0) for checkpoint, run_id in answered]
+    checkpoints = [verdict.checkpoint for verdict in (*matching.verdicts, *given)]
     bare = {path: _without_references(one, store) for path, one in evidence.items()}
     uids = frozenset(c.uid for c in checkpoints)
 
-    def again(found: Mapping[str, Evidence], altered: RunStore) -> Mapping[str, Verdict]:
-        verdicts = link(checkpoints, found, altered, recipe, timezone=timezone, progress=SILENT).verdicts
-        return {verdict.checkpoint.path: verdict for verdict in verdicts}
+    def again(found: Mapping[str, Evidence], altered: _Altered) -> Mapping[str, Verdict]:
+        here = {run.run_id for run in altered.runs()}
+        answers = {checkpoint.path: run_id for checkpoint, run_id in answered if run_id in here}
+        made = link(checkpoints, found, altered, recipe, timezone=timezone, answers=answers, progress=SILENT)
+        return {verdict.checkpoint.path: verdict for verdict in made.verdicts}
 
     referenced = [v for v in matched if any(w.family == "reference" and w.bits > 0 for w in v.weights)]
-    trials = [_compare("references hidden", referenced, again(bare, _Altered(store, nameless=uids)))]
-    trials.append(_hide_runs(settled.values(), lambda hidden: again(bare, _Altered(store, hidden, nameless=uids))))
+    what = f"what names the runs of {len(referenced):,} directories was hidden, in runs and in files"
+    trials = [_compare("references hidden", what, referenced, again(bare, _Altered(store, nameless=uids)))]
+    hidden_from = [*settled.values(), *given]
+    trials.append(_hide_runs(hidden_from, lambda hidden: again(bare, _Altered(store, hidden, nameless=uids))))
     rivals = _rivals(matched, store)
-    trials.append(_compare("rivals added", matched, again(evidence, _Altered(store, rivals=rivals))))
+    what = f"{len(rivals):,} runs were added that are like the matched ones and began a little earlier or later"
+    trials.append(_compare("rivals added", what, matched, again(evidence, _Altered(store, rivals=rivals))))
     return Audit(tuple(trials))
 
 
-def _compare(name: str, subjects: Sequence[Verdict], outcome: Mapping[str, Verdict]) -> Trial:
+def _compare(name: str, what: str, subjects: Sequence[Verdict], outcome: Mapping[str, Verdict]) -> Trial:
     """Return what a trial made of directories whose own runs were there to be found."""
     hits, found_again = [], 0
     for subject in subjects:
@@ -146,7 +161,7 @@ def _compare(name: str, subjects: Sequence[Verdict], outcome: Mapping[str, Verdi
                 found_again += 1
             else:
                 hits.append(Hit(subject.checkpoint.path, subject.run_id or "", verdict.run_id))
-    return Trial(name, len(subjects), found_again, len(subjects) - found_again - len(hits), tuple(hits))
+    return Trial(name, what, len(subjects), found_again, len(subjects) - found_again - len(hits), tuple(hits))
 
 
 def _hide_runs(settled: Collection[Verdict], again: Callable[[frozenset[str]], Mapping[str, Verdict]]) -> Trial:
@@ -157,8 +172,10 @@ def _hide_runs(settled: Collection[Verdict], again: Callable[[frozenset[str]], M
     for fold in range(min(FOLDS, len(owners))):
         hidden = frozenset(owners[fold::FOLDS])
         subjects = [verdict for verdict in settled if verdict.run_id in hidden]
-        hits += _compare("", subjects, again(hidden)).hits
-    return Trial("runs hidden", len(settled), 0, len(settled) - len(hits), tuple(hits))
+        hits += _compare("", "", subjects, again(hidden)).hits
+    turns = min(FOLDS, len(owners))
+    what = f"{len(owners):,} runs were hidden, in {turns} turns, and what names them"
+    return Trial("runs hidden", what, len(settled), 0, len(settled) - len(hits), tuple(hits))
 
 
 def _without_references(evidence: Evidence, store: RunStore) -> Evidence:

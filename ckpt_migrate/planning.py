@@ -96,7 +96,9 @@ def make_plan(
         matching = link(
             found.checkpoints, evidence, store, recipe, timezone=timezone, answers=answers.run_ids, progress=progress
         )
-        audited = audit(matching, evidence, store, recipe, timezone=timezone).checked() if with_audit else None
+        kept = [(c, answers.run_ids[c.path]) for c in readable if c.path in answers.run_ids]
+        tried = audit(matching, evidence, store, recipe, timezone=timezone, answered=kept) if with_audit else None
+        audited = None if tried is None else tried.checked()
         given = PlanInput(
             scan=found,
             matching=matching,

@@ -73,6 +73,30 @@ def test_a_false_match_is_caught() -> None:
     assert first.checkpoint.path in str(caught.value)
 
 
+def test_a_persons_answers_stand_in_every_trial_and_their_runs_are_hidden_too() -> None:
+    """A person told equal twins apart: that holds while rivals are added.
+
+    Where the run of an answer is hidden, its directory does not go to its twin's, or to any other.
+    """
+    world = SCENARIOS["hopeless_twins"](1, 24)
+    recipe = load_recipe()
+    refused = link(world.checkpoints, world.evidence, world.store, recipe).verdicts
+    open_ones = [v.checkpoint for v in refused if v.checkpoint.path in world.hopeless]
+    answered = [(checkpoint, world.truth[checkpoint.path] or "") for checkpoint in open_ones]
+    answers = {checkpoint.path: run_id for checkpoint, run_id in answered}
+    matching = link(world.checkpoints, world.evidence, world.store, recipe, answers=answers)
+    assert not any(v.checkpoint.path in answers for v in matching.verdicts)
+    found = audit(matching, world.evidence, world.store, recipe, answered=answered)
+    found.check()
+    without = audit(matching, world.evidence, world.store, recipe)
+    hidden, fewer = ({trial.name: trial for trial in one.trials}["runs hidden"] for one in (found, without))
+    assert hidden.directories == fewer.directories + len(answered)
+    assert hidden.left_alone == hidden.directories
+    rivals, alone = ({trial.name: trial for trial in one.trials}["rivals added"] for one in (found, without))
+    assert rivals.directories == alone.directories > 0
+    assert rivals.found_again >= alone.found_again
+
+
 def test_plan_says_what_its_audit_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -81,10 +105,11 @@ def test_plan_says_what_its_audit_found(
     assert run([*PLAN, "-o", "plan.yaml"]) == EXIT_UNDECIDED
     out = capsys.readouterr().out
     assert "Audit, runs hidden: " in out
+    assert "runs were hidden, in 5 turns, and what names them. Of " in out
     assert "Audit, rivals added: " in out
 
     def hit(*_: object) -> audit_module.Trial:
-        return audit_module.Trial("runs hidden", 1, 0, 0, (audit_module.Hit("a", "0" * 32, "1" * 32),))
+        return audit_module.Trial("runs hidden", "", 1, 0, 0, (audit_module.Hit("a", "0" * 32, "1" * 32),))
 
     monkeypatch.setattr(audit_module, "_hide_runs", hit)
     assert run([*PLAN, "-o", "other.yaml"]) == EXIT_FAILED

@@ -160,8 +160,8 @@ def _say_what_was_planned(planned: Planned, path: str) -> None:
     output.echo_lines(() if plan.references is None else reference_lines(plan.references))
     for trial in () if planned.audit is None else planned.audit.trials:
         output.tell(
-            f"Audit, {trial.name}: {trial.directories:,} directories, {trial.found_again:,} matched to the same run, "
-            f"{trial.left_alone:,} left alone, {len(trial.hits)} to another run."
+            f"Audit, {trial.name}: {trial.what}. Of {trial.directories:,} directories, {trial.found_again:,} were "
+            f"matched to the same run, {trial.left_alone:,} left alone, {len(trial.hits)} given to another run."
         )
     if not plan.entries:
         output.tell(f"\nThe plan is in {path}; there is nothing to do.")
