@@ -43,6 +43,8 @@ OLDER_BITS = CONTRADICTION_BITS
 """All files of a directory are older than its stamp: a touched file is newer, and so is a copied one."""
 LATER_S, COPY_S = 3600.0, 60.0
 """Neither is a directory its run's whose files were all written so long after the end, and not within one minute."""
+USUAL_SHARE, EARLY_S, EARLY_SCALES = 0.5, 60.0, 10.0
+"""Directories that are complete so much earlier than usual, in seconds and in widths of the usual time, are unusual."""
 ENDED_SCALES = 3.0
 """A file this near to a run's end, in widths of the usual time between the two, may be the run's last."""
 
@@ -111,6 +113,18 @@ def _end(seen: Seen, run: Run, world: World) -> float:
     bits = max(-math.log2(max(shares)), 0.0)
     away_s = abs(run.end_utc_ms / 1000 - seen.newest_s - habit.center_s)
     return bits + _other_end(seen, world) if away_s > 2 * ENDED_SCALES * habit.scale_s else bits
+
+
+def is_finished_early(seen: Seen, run: Run, world: World) -> bool:
+    """Say whether a directory was complete long before its run ended, where directories mostly are when their runs end.
+
+    A twin on a faster machine, whose run is gone, leaves such a one; so does a run that goes on to other things.
+    """
+    if seen.newest_s is None or run.end_utc_ms is None or not (seen.is_complete and world.ends.is_saved_last):
+        return False
+    habit = world.ends.of(seen.path, is_complete=True)
+    early_s = run.end_utc_ms / 1000 - seen.newest_s - habit.center_s
+    return habit.end_share >= USUAL_SHARE and early_s > max(EARLY_S, EARLY_SCALES * habit.scale_s)
 
 
 def _is_before(seen: Seen, run: Run) -> bool:

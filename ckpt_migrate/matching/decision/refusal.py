@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.decision.contradiction import speaking_against
+from ckpt_migrate.matching.decision.contradiction import is_finished_early, speaking_against
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
 from ckpt_migrate.matching.families.stamps import is_plausible
@@ -32,6 +32,8 @@ DOUBTED_BITS = 3.0
 relative of a run that is gone, as a parent is of its children."""
 _OF_WRITING = ("time", "mtime", "metrics", "content")
 """What tells who wrote to a path last; params do not, for trainings are run again with the same."""
+PLAIN_METRIC_BITS = 4.0
+"""A metric, or equal bytes, that make good for files which were finished at an odd time."""
 _SINGULAR = frozenset({"metrics", "time"})
 _CLOSE_ODDS = 1000.0
 _SHOWN = 3
@@ -78,6 +80,8 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if against:
         is_one = against[0] in _SINGULAR
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
+    if is_finished_early(case.seen, run, world) and not best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")):
+        return "one run fits, but its files' times speak against it: it was complete long before the run ended"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
 

@@ -41,7 +41,7 @@ SHARE_WORTH = 3.0
 """How many observed directories these shares are worth."""
 APART_S, MOST_APART = 300.0, 0.2
 """A config is saved with the newest file when it is so little older, in all but this share of directories."""
-BEFORE_S, AFTER_S = 120.0, 3600.0
+BEFORE_S, AFTER_S = 120.0, 600.0
 """Weights so much older than the run were made by another; so much newer ones by another, or later from these."""
 DURATION_DECADES_NATS = 9.2
 """ln of the longest over the shortest run (a minute to a week): the width of a log-uniform background."""

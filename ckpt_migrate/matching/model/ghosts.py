@@ -68,7 +68,9 @@ def likeness(one: Score, seen: Seen, run: Run, world: World, twins: Twins) -> fl
     for pair in alike_here.pairs if is_enough else alike_here.pairs + alike_everywhere.pairs:
         total += pair.weight * kernel.ratio(pair)
         count += pair.weight
-    return agreeing * total / count / exp2(world.differences.log2(seen.config, one.comparison))
+    is_told = run.experiment_id in twins.told and twins.siblings.get(run.run_id, 0.0) < PRIOR_ALIKE
+    mean = max(total / count, kernel.prior()) if is_told and not alike_here.pairs else total / count
+    return agreeing * mean / exp2(world.differences.log2(seen.config, one.comparison))
 
 
 def ghost_odds(one: Score, seen: Seen, run: Run, world: World, losses: Losses) -> float:

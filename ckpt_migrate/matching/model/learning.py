@@ -16,6 +16,7 @@ from ckpt_migrate.matching.families.params import Differences
 from ckpt_migrate.matching.families.stamps import (
     FURTHER_CHECKPOINT,
     NAME_STAMP_SHARES,
+    best_reading,
     is_first,
     learn_name_shares,
     name_difference,
@@ -182,16 +183,23 @@ def find_twins(
     out = []
     for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
         twins = count_twins(runs.values(), world.index.logged, values, world.strata, window_s=width_s, prior=prior)
-        out.append(replace(twins, lone=expect_lone(twins, runs.values(), gone_share, stamped_s)))
+        out.append(expect_lone(twins, runs.values(), gone_share, stamped_s))
     return tuple(out)
 
 
 def _began_s(cases: Iterable[Case], runs: Mapping[str, Run]) -> Iterator[float]:
-    """Yield when runs of directories began by their stamps, UTC seconds; of stamps that say it, first ones of a run."""
+    """Yield when runs of directories began by their stamps, UTC seconds; of stamps that say it, first ones of a run.
+
+    Of several readings (two clocks, a repeated hour) it is the one that fits the run which fits at all.
+    """
     for case in cases:
-        if len(case.seen.readings) == 1 and (not case.scores or is_first(case.seen, runs[case.scores[0].run_id])):
-            reading = case.seen.readings[0]
-            yield reading.instant_s - reading.lag_s
+        best = runs[case.scores[0].run_id] if case.scores else None
+        readings = case.seen.readings
+        if len(readings) > 1:
+            fitting = best_reading(case.seen, best) if best is not None and case.scores[0].odds > 1 else None
+            readings = () if fitting is None else (fitting,)
+        if readings and (best is None or is_first(case.seen, best)):
+            yield readings[0].instant_s - readings[0].lag_s
 
 
 def recount(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> Strata:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.tracking.records import Run, RunDetails
 
 PARENT_TAG = "mlflow.parentRunId"
+USER_TAG = "mlflow.user"
 PARENT, CHILD, SINGLE = "parent", "child", "single"
 PRIOR_IN_STORE, PRIOR_DIRECTORIES = 0.3, 5.0
 """Chance that a directory's run is in the store at all, and how many directories that figure is worth; 86 of 292
@@ -44,12 +45,15 @@ STRATUM_WORTH = 1.0
 SMALLEST_SHARE = 0.005
 """Floor on the share of runs without a directory: a small project proves no smaller one."""
 
+AWAY_SHARE, AWAY_SIGMAS = 0.5, 3.0
+"""Somebody who has fewer directories than this share of what others have, by so many deviations, has them elsewhere."""
 LEAST_WANTING = 0.05
 """Floor on the share of runs without a directory where it speaks for a pair: directories are cleaned away."""
 
-Stratum = tuple[str, str, bool, bool]
-"""Experiment id; `parent`, `child` or `single`; whether it logged params that configs have; and whether others of the
-experiment were launched with it."""
+Stratum = tuple[str, str, bool, bool, bool]
+"""Experiment id; `parent`, `child` or `single`; whether it logged params that configs have; whether others of the
+experiment were launched with it; and whether somebody ran it who has directories elsewhere: a colleague, with the same
+configs at the same hours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,7 @@ class Strata:
         totals: How many runs there are of each kind.
         made: How many of them have a directory, by probability.
         expected: Experiment ids that the recipe names; empty when the store has none of them.
+        users: Who ran each run, by run id.
         choosing: Runs that name the best checkpoint of several; they count as parents, with children that are gone.
         in_store: Chance that a directory's run is in the store at all.
     """
@@ -78,13 +83,14 @@ class Strata:
     totals: Mapping[Stratum, int]
     made: Mapping[Stratum, float]
     expected: frozenset[str]
+    users: Mapping[str, str] = field(default_factory=dict)
     choosing: frozenset[str] = frozenset()
     in_store: float = PRIOR_IN_STORE
     _sums: dict[Stratum, _Sums] = field(default_factory=dict, compare=False, repr=False)
 
     def holds_others(self, run_id: str) -> bool:
         """Say whether a run holds others which made the directories: it has their params, and starts with the first."""
-        experiment, role, _, _ = self.kinds[run_id]
+        experiment, role, *_ = self.kinds[run_id]
         children = [self._kind_rate(kind) for kind in self.totals if kind[:2] == (experiment, CHILD)]
         return run_id in self.choosing or (role == PARENT and max(children, default=0.0) > CHILD_RATE)
 
@@ -102,8 +108,9 @@ class Strata:
 
         Arguments as for `rate`.
         """
-        experiment, role, is_told, is_crowded = self.kinds[run_id]
-        rate = self.rate(run_id, own) if is_crowded else self._kind_rate((experiment, role, is_told, True), 0.0)
+        experiment, role, is_told, is_crowded, is_away = self.kinds[run_id]
+        crowded = (experiment, role, is_told, True, is_away)
+        rate = self.rate(run_id, own) if is_crowded else self._kind_rate(crowded)
         rate = min(rate, 1 - SMALLEST_SHARE)
         return (1 - rate) / rate
 
@@ -182,9 +189,10 @@ def draw_strata(
     kinds: dict[str, Stratum] = {}
     for run in runs:
         role = PARENT if run.run_id in parents else CHILD if above.get(run.run_id) else SINGLE
-        kinds[run.run_id] = (run.experiment_id, role, bool(logged[run.run_id]), run.run_id in crowded)
+        kinds[run.run_id] = (run.experiment_id, role, bool(logged[run.run_id]), run.run_id in crowded, False)
     expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
-    return Strata(kinds, Counter(kinds.values()), {}, expected, choosing)
+    users = {run_id: found.tags.get(USER_TAG, "") for run_id, found in details.items()}
+    return Strata(kinds, Counter(kinds.values()), {}, expected, users, choosing)
 
 
 def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
@@ -213,10 +221,38 @@ def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
     for shares in share_out(odds):
         for run_id, share in shares.items():
             loads[run_id] += share
+    away = _away(strata, loads)
+    users = strata.users
+    kinds = {run_id: (*kind[:4], (kind[0], users.get(run_id, "")) in away) for run_id, kind in strata.kinds.items()}
     made: defaultdict[Stratum, float] = defaultdict(float)
     for run_id in sorted(loads):
-        made[strata.kinds[run_id]] += min(loads[run_id], 1.0)
+        made[kinds[run_id]] += min(loads[run_id], 1.0)
     found = sum(min(load, 1.0) for load in loads.values())
     share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
     in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
-    return replace(strata, made=dict(made), in_store=in_store, _sums={})
+    return Strata(kinds, Counter(kinds.values()), dict(made), strata.expected, users, strata.choosing, in_store)
+
+
+def _away(strata: Strata, loads: Mapping[str, float]) -> frozenset[tuple[str, str]]:
+    """Return who has directories elsewhere, by experiment id and name; by the test of two proportions."""
+    made: defaultdict[tuple[str, str], float] = defaultdict(float)
+    total: Counter[tuple[str, str]] = Counter()
+    for run_id, kind in strata.kinds.items():
+        who = kind[0], strata.users.get(run_id, "")
+        made[who] += min(loads.get(run_id, 0.0), 1.0)
+        total[who] += 1
+    every_made: defaultdict[str, float] = defaultdict(float)
+    every: Counter[str] = Counter()
+    for who, count in total.items():
+        every_made[who[0]] += made[who]
+        every[who[0]] += count
+    away = set()
+    for who, count in total.items():
+        others = every[who[0]] - count
+        if others:
+            mine, theirs = made[who] / count, (every_made[who[0]] - made[who]) / others
+            overall = every_made[who[0]] / every[who[0]]
+            deviation = math.sqrt(max(overall * (1 - overall), SMALLEST_SHARE) * (1 / count + 1 / others))
+            if mine < AWAY_SHARE * theirs and theirs - mine > AWAY_SIGMAS * deviation:
+                away.add(who)
+    return frozenset(away)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.compare import apart
@@ -93,6 +93,7 @@ class Twins:
         siblings: How many runs that may have a directory were launched with each run.
         echoes: Shares of runs that have another after just such a time (seconds), as far as asked for; see `ghosts`.
         lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
+        told: Experiments of which the directories tell that, and not the runs that are left: those are no example.
     """
 
     window_s: float
@@ -102,6 +103,7 @@ class Twins:
     launches: Mapping[str, int]
     siblings: Mapping[str, float]
     lone: Mapping[str, float]
+    told: frozenset[str] = frozenset()
     echoes: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
     _telling: dict[tuple[str | int, frozenset[str]], Pairs] = field(default_factory=dict, compare=False, repr=False)
     _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
@@ -223,8 +225,8 @@ def _evenly(pairs: Sequence[Pair], most: int) -> Pairs:
     return Pairs.of([pairs[i * len(pairs) // count] for i in range(count)])
 
 
-def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s: Sequence[float]) -> dict[str, float]:
-    """Return, by experiment, how many siblings, all gone, a run that stands alone is expected to have had.
+def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s: Sequence[float]) -> Twins:
+    """Return what is known of siblings with how many, all gone, a run that stands alone is expected to have had.
 
     A visible group of m is what is left of about n = m / (1 - g) when a share g is gone. For each such group there
     are P(1 left of n) / P(2 or more left of n) groups of which one run is left; it has lost n - 1 siblings. Or they
@@ -251,10 +253,12 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s:
         lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
     gone_odds = gone_share / (1 - gone_share)
     experiments = alone.keys() | lost.keys()
-    return {
+    told = frozenset(each for each in experiments if SEEN_WORTH * seen[each] > lost[each])
+    lone = {
         each: (max(lost[each], SEEN_WORTH * seen[each]) + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS)
         for each in sorted(experiments)
     }
+    return replace(twins, lone=lone, told=told)
 
 
 def _count_near(stamped_s: Sequence[float], run: Run, window_s: float) -> int:

@@ -91,7 +91,8 @@ def two_machines(seed: int, size: int) -> World:
     trainings = []
     for each in by_hand(rng, habits, (host,), size // 2):
         start_s = each.start_s + rng.choice((rng.uniform(-3, 3), rng.uniform(60, 7200)))
-        other = train(rng, habits, second, start_s=start_s, config=each.config, duration_s=each.end_s - each.start_s)
+        slower_s = (each.end_s - each.start_s) * rng.uniform(0.8, 1.3)
+        other = train(rng, habits, second, start_s=start_s, config=each.config, duration_s=slower_s)
         trainings += [each, replace(other, record=Record.GONE if rng.random() < lost else Record.LOGGED)]
     trainings = lose(rng, trainings, rng.choice((0.0, 0.1)))
     return assemble("two_machines", seed, [Project(habits, tuple(trainings))], is_steady=False)
