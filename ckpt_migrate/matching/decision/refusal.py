@@ -32,7 +32,7 @@ DOUBTED_BITS = 3.0
 relative of a run that is gone, as a parent is of its children."""
 _OF_WRITING = ("time", "mtime", "metrics", "content")
 """What tells who wrote to a path last; params do not, for trainings are run again with the same."""
-PLAIN_METRIC_BITS = 4.0
+PLAIN_METRIC_BITS = 6.0
 """A metric, or equal bytes, that make good for files which were finished at an odd time."""
 _SINGULAR = frozenset({"metrics", "time"})
 _CLOSE_ODDS = 1000.0
