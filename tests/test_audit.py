@@ -87,7 +87,7 @@ def test_a_persons_answers_stand_in_every_trial_and_their_runs_are_hidden_too() 
     matching = link(world.checkpoints, world.evidence, world.store, recipe, answers=answers)
     assert not any(v.checkpoint.path in answers for v in matching.verdicts)
     found = audit(matching, world.evidence, world.store, recipe, answered=answered)
-    found.check()
+    assert found.checked() is found
     without = audit(matching, world.evidence, world.store, recipe)
     hidden, fewer = ({trial.name: trial for trial in one.trials}["runs hidden"] for one in (found, without))
     assert hidden.directories == fewer.directories + len(answered)
