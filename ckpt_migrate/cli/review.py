@@ -11,7 +11,7 @@ import click
 from ckpt_migrate.cli import options, output
 from ckpt_migrate.cli.sides import side_lines
 from ckpt_migrate.cli.terminal import is_terminal, width_of
-from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError, UsageError
+from ckpt_migrate.errors import EXIT_DONE, EXIT_UNDECIDED, CkptMigrateError, PlanError, UsageError
 from ckpt_migrate.naming import is_run_id
 from ckpt_migrate.plan.words import settling_words, summary_line, taken_words
 
@@ -116,6 +116,9 @@ class _Walk:
             return False
         try:
             trial, doubts = self.review.weigh(number, run_id)
+        except PlanError as error:
+            output.say(f"It cannot be this run: {'; '.join((error.what, *error.problems))}")
+            return False
         except CkptMigrateError as error:
             output.say_error(error)
             return False
@@ -171,7 +174,8 @@ class _Walk:
         columns_wide = width_of(sys.stdout) if is_terminal(sys.stdout) else PIPED_COLUMNS
         output.echo_painted(side_lines((*(() if start is None else (start,)), *weights, *params), columns_wide))
         if params and not any(side.differs for side in params):
-            output.tell("  No param that the plan shows tells them apart.")
+            them = "them apart" if len(run_ids) > 1 else "it from the directory's config"
+            output.tell(f"  No param that the plan shows tells {them}.")
 
     def _list(self, entry: Entry) -> None:
         from ckpt_migrate.review.sides import as_found

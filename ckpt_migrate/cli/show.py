@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 import click
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from ckpt_migrate.review.doubts import Doubt
 
 MOST_LINES = 10
+NEAR = 0.8
+"""How alike a name must be to be taken for the one that was meant: six letters of seven."""
 ORDER = "?!*~+-"
 FOUND = (*(status.value for status in Status), BY_HAND)
 
@@ -117,8 +120,18 @@ def _chosen(plan: Plan, checkpoint: str) -> tuple[Entry, ...]:
         remedy = (
             "Give a directory's name or its beginning. Directories that need nothing are in a plan made with --all."
         )
+        if near := _near(plan, os.path.basename(asked)):
+            remedy = f"Did you mean {near}? {remedy}"
         raise UsageError("the plan has no such checkpoint", where=checkpoint, remedy=remedy)
     return found
+
+
+def _near(plan: Plan, asked: str) -> str | None:
+    """Return the name whose beginning is most like what was asked for; None when none is."""
+    names = {entry.checkpoint.rpartition("/")[2] for entry in plan.entries}
+    beginnings = {name[: len(asked)]: name for name in sorted(names)}
+    near = get_close_matches(asked, beginnings, n=1, cutoff=NEAR)
+    return beginnings[near[0]] if near else None
 
 
 def _mentions(plan: Plan, entry: Entry, text: str) -> bool:

@@ -164,6 +164,13 @@ def test_a_mistyped_path_is_met_with_what_it_may_mean(
     assert planned.root.is_dir()
 
 
+def test_a_mistyped_checkpoint_is_met_with_the_one_that_it_may_mean(ckpt: Call, planned: Project) -> None:
+    own = planned.training(4)
+    mistyped = own.uid[:5] + ("0" if own.uid[5] != "0" else "1") + own.uid[6:8]
+    assert f"  Did you mean {own.legacy}? Give a directory's name" in ckpt("show", "plan.yaml", mistyped).err
+    assert "Did you mean" not in ckpt("show", "plan.yaml", "zzzzzzzz").err
+
+
 def test_a_path_that_is_there_or_like_nothing_gets_no_such_hint(ckpt: Call, planned: Project) -> None:
     assert "Did you mean" not in ckpt("show", "zzzzzz").err
     assert "Did you mean" not in ckpt("show", "checkpoints").err

@@ -127,6 +127,7 @@ def test_two_directories_of_one_name_are_refused_before_anything_is_written(
     """Twins have one stamp: given one run, they would have one name."""
     answers("1", "1", "q")
     ended = ckpt("review", PLAN)
+    assert "It cannot be this run: the plan cannot be used as it is; line " in ended.err
     assert "has the same target" in ended.err
     assert len(chosen()) == 1
     assert twins[0].stamp == twins[1].stamp
