@@ -125,14 +125,19 @@ def cut(text: str, columns_wide: int) -> str:
 
 
 def cut_before(text: str, columns_wide: int) -> str:
-    """Return as much of the end of a text as fits, an ellipsis in the place of what stands before it.
+    """Return as much of the end of a path as fits, an ellipsis in the place of what stands before it.
 
-    >>> cut_before("/data/checkpoints/phase2/last", 14)
-    '...phase2/last'
+    Its name alone stands without one, rather than to lose its beginning.
+
+    >>> cut_before("/data/checkpoints/phase2/last", 14), cut_before("phase2/ac7c134d.._20260201", 20)
+    ('...phase2/last', 'ac7c134d.._20260201')
     """
     if columns(text) <= columns_wide:
         return text
     room = columns_wide - len(ELLIPSIS)
+    name = text.rpartition("/")[2]
+    if room < columns(name) <= columns_wide:
+        return name
     while columns(text) > room:
         text = text[max(1, len(text) - room) :]
     return ELLIPSIS + text

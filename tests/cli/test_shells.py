@@ -56,7 +56,9 @@ def test_a_tab_completes(planned: Project, shell: str) -> None:
     try:
         screen.type(f"{setup}; echo '[ready]'", "Enter")
         screen.wait_for(r"(?m)^\[ready\]")
-        for typed, expected in cases(planned):
+        for typed, expected in list(cases(planned))[
+            :: 1 if shell == "bash" else 2
+        ]:  # the code that answers is the same
             screen.type(f"ckpt-migrate {typed}", "Tab")
             screen.wait_for(rf"# ckpt-migrate {re.escape(expected)}\s*$")
             screen.type("C-u")
@@ -70,7 +72,7 @@ def test_fish_completes(planned: Project) -> None:
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ckpt_migrate "$@"\n', encoding="utf-8")
     program.chmod(0o755)
-    asked = list(cases(planned))
+    asked = list(cases(planned))[1::2]
     lines = [f"{SCRIPT} fish | source", *(f"complete -C 'ckpt-migrate {typed}'; echo --" for typed, _ in asked)]
     environment = {
         **os.environ, "PATH": f"{program.parent}:{os.environ['PATH']}", "PYTHONPATH": str(REPOSITORY),
