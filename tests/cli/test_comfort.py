@@ -190,7 +190,7 @@ def complete(*words: str) -> list[str]:
 def test_shells_are_offered_commands_plans_checkpoints_logs_recipes_and_zones(planned: Project) -> None:
     (planned.folder / "other.yaml").write_text("a: 1\n", encoding="utf-8")
     own = planned.training(0)
-    assert set(complete("re")) == {"review", "report"}
+    assert set(complete("re")) == {"review", "report", "recipes"}
     assert complete("show", "") == ["plan.yaml"]
     assert complete("show", "plan.yaml", own.uid[:5]) == [own.legacy]
     assert complete("scan", "--migration", "ph") == ["phase2_run_id"]
