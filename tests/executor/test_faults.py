@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -37,15 +38,26 @@ PRIMITIVES = (
 
 
 class Failing:
-    """Makes the n-th call of a primitive fail, and all later ones when it is for good."""
+    """Makes the n-th call of a primitive fail, and all later ones when it is for good; `is_done` after it was made."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, *, at: int, number: int, is_for_good: bool) -> None:
+    def __init__(
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        name: str,
+        *,
+        at: int,
+        number: int,
+        is_for_good: bool,
+        is_done: bool = False,
+    ) -> None:
         self.calls = 0
         real: Callable[..., Any] = getattr(storage, name)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             self.calls += 1
             if self.calls == at or (is_for_good and self.calls > at):
+                if is_done:
+                    real(*args, **kwargs)
                 raise OSError(number, os.strerror(number), str(args[0]))
             return real(*args, **kwargs)
 
@@ -101,6 +113,32 @@ def test_every_failure_can_be_continued(
     assert result.was_continued
     assert world.snapshot(with_inodes=False) == finished
     assert len(find_logs(str(world.root))) == 1
+
+
+@pytest.mark.parametrize("name", PRIMITIVES)
+def test_what_was_done_and_reported_as_failed_is_known_for_done(world: Tree, recipe: Recipe, name: str) -> None:
+    """A file server whose answer got lost, asked again, says that it failed: no such file, or a name that is taken.
+
+    In apply and in rollback; both endings are exact.
+    """
+    before = world.snapshot()
+    for at in (2, 9):
+        for phase, ending in (("apply", "continue"), ("apply", "rollback"), ("rollback", "rollback")):
+            log = apply_plan(world.plan(), recipe).log if phase == "rollback" else None
+            with pytest.MonkeyPatch.context() as patch:
+                Failing(patch, name, at=at, number=errno.ENOENT, is_for_good=False, is_done=True)
+                with contextlib.suppress(ExecutionError):
+                    if log is None:
+                        apply_plan(world.plan(), recipe)
+                    else:
+                        roll_back(log)
+            if ending == "continue":
+                with contextlib.suppress(PlanAppliedError):
+                    apply_plan(world.plan(), recipe)
+            for each in find_logs(str(world.root)):
+                assert roll_back(each.path).is_complete, (at, phase, ending)
+                os.unlink(each.path)
+            assert world.snapshot() == before, (at, phase, ending)
 
 
 def _assert_helpful(error: ExecutionError, number: int) -> None:

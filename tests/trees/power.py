@@ -152,9 +152,12 @@ def campaign(
         original = tree.snapshot()
         _film(camera, "apply", lambda: apply_plan(tree.plan(), load_recipe()))
         finished = tree.snapshot()
+        calls = camera.calls
         _film(camera, "rollback", lambda: roll_back(find_logs(str(tree.root))[0].path))
+        _cut_short(calls * 2 // 3, lambda: apply_plan(tree.plan(), load_recipe()))
+        _film(camera, "continue", lambda: apply_plan(tree.plan(), load_recipe()))
     for phase, number, copy in camera.cuts:
-        endings = ("continue", "rollback") if phase == "apply" else ("rollback",)
+        endings = ("rollback",) if phase == "rollback" else ("continue", "rollback")
         for ending in endings:
             used = base / "used"
             shutil.copy(copy, used)
@@ -162,6 +165,21 @@ def campaign(
                 difference = _recover(tree, ending, original, finished)
             yield f"{kind.name}: {phase}, then {ending}", number, difference
         copy.unlink()
+
+
+class CutShortError(BaseException):
+    """Ends a run where it stands."""
+
+
+def _cut_short(at: int, work: Callable[[], object]) -> None:
+    calls = itertools.count(1)
+
+    def hook() -> None:
+        if next(calls) == at:
+            raise CutShortError
+
+    with called_before(hook), contextlib.suppress(CutShortError):
+        work()
 
 
 def _film(camera: Camera, phase: str, work: Callable[[], object]) -> None:
@@ -181,7 +199,7 @@ def _recover(tree: Tree, ending: str, original: dict[str, object], finished: dic
             wanted = finished
         else:
             wanted = original
-            for log in logs:
+            for log in reversed(logs):  # what was cut short stands in the way of older ones
                 if not roll_back(log.path).is_complete:
                     return "  not complete"
     except CkptMigrateError as error:
