@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.clock.anchors import find_stamps, fit_clocks
 from ckpt_migrate.matching.decision.decide import decide
 from ckpt_migrate.matching.families.artifacts import add_artifacts
+from ckpt_migrate.matching.families.content import Contents
 from ckpt_migrate.matching.families.drift import drift_note
 from ckpt_migrate.matching.families.histories import Histories, worth_reading
 from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
@@ -85,13 +86,15 @@ def link(
     seen, world = make_world(
         seen, runs, details, recipe, starts_s=starts, ends_s=ends, window_s=window, choosing=choosing
     )
-    cases, world = weigh_pairs(found.open, seen, runs, world, progress)
+    contents = Contents(store, runs.values(), checkpoints, recipe)
+    watched = progress.track(found.open, label="matching", total=len(found.open))
+    cases, world = weigh_pairs(watched, seen, runs, world, contents)
     cases, world = count_kinds(cases, world, runs, found.owned)
     values = _add_histories(cases, world, store, details)
     cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
     strata = recount(cases, world, found.owned)
     world = replace(world, twins=find_twins(cases, runs, world, values, window), strata=strata)
-    verdicts = _decide(cases, world, runs, owned=found.owned, store=store, recipe=recipe)
+    verdicts = _decide(cases, world, runs, owned=found.owned, contents=contents)
     verdicts = [*(_hold_back(verdict, runs) for verdict in verdicts), *found.verdicts()]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
@@ -165,12 +168,11 @@ def _decide(
     runs: Mapping[str, Run],
     *,
     owned: Mapping[str, int],
-    store: RunStore,
-    recipe: Recipe,
+    contents: Contents,
 ) -> list[Verdict]:
     """Return a verdict per case; what is undecided is decided again where the candidates' artifacts say more."""
     verdicts = decide(cases, world, runs, owned)
-    looked_up = add_artifacts(cases, verdicts, world, store, recipe)
+    looked_up = add_artifacts(cases, verdicts, world, contents)
     if looked_up == cases:
         return verdicts
     return decide(add_resumes(looked_up, runs, world.further), world, runs, owned)

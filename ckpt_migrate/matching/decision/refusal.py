@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.contradiction import is_finished_early, speaking_against
 from ckpt_migrate.matching.families.compare import apart
+from ckpt_migrate.matching.families.content import LONE_BITS
 from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
 from ckpt_migrate.matching.families.stamps import is_plausible
 
@@ -73,7 +74,7 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if world.strata.holds_others(best.run_id):
         return _why_not_of_parent(case, best)
     families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
-    if len(families) < FEWEST_FAMILIES:
+    if len(families) < FEWEST_FAMILIES and best.content < LONE_BITS:
         only = _WORDS[families[0]] if families else "weak evidence"
         return f"only {only} speaks for the run; a second kind of evidence would settle it"
     against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -DOUBTED_BITS]

@@ -13,28 +13,18 @@ from ckpt_migrate.plan.records import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ckpt_migrate.matching.families.content import Contents
     from ckpt_migrate.matching.families.references import Reference
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import World
     from ckpt_migrate.matching.records import Verdict
-    from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.tracking.records import ArtifactFile, RunStore
 
 MOST_ALIKE = 8
 """Runs of the same params, beside the candidates, that are asked whether they have the same bytes."""
 
 
-def add_artifacts(
-    cases: Sequence[Case], verdicts: Sequence[Verdict], world: World, store: RunStore, recipe: Recipe
-) -> list[Case]:
+def add_artifacts(cases: Sequence[Case], verdicts: Sequence[Verdict], world: World, contents: Contents) -> list[Case]:
     """Return the cases with references in artifact paths and equal bytes, where nothing else was decided."""
-    listed: dict[str, Sequence[ArtifactFile]] = {}
-
-    def files_of(run_id: str) -> Sequence[ArtifactFile]:
-        if run_id not in listed:
-            listed[run_id] = store.artifact_files(run_id)
-        return listed[run_id]
-
     out = []
     for case, verdict in zip(cases, verdicts, strict=True):
         if verdict.status is Status.MATCHED or not case.scores:
@@ -43,11 +33,11 @@ def add_artifacts(
         named = [
             reference
             for one in case.worth
-            for reference in artifact_references(case.checkpoint, one.run_id, files_of(one.run_id))
+            for reference in artifact_references(case.checkpoint, one.run_id, contents.files_of(one.run_id))
         ]
         alike = world.index.agreeing(case.seen.config, MOST_ALIKE)
         asked = sorted({one.run_id for one in case.worth} | set(alike))
-        equal = content_bits(case.checkpoint, {run_id: files_of(run_id) for run_id in asked}, recipe.configs)
+        equal = content_bits(case.checkpoint, contents, asked)
         out.append(_with(case, named, equal, world) if named or equal else case)
     return out
 

@@ -41,10 +41,10 @@ from ckpt_migrate.matching.model.weigh import weigh_again, weigh_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from ckpt_migrate.matching.families.content import Contents
     from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.matching.model.twins import Twins
-    from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run, RunDetails
@@ -115,16 +115,16 @@ def weigh_pairs(
     seen: Mapping[str, Seen],
     runs: Mapping[str, Run],
     world: World,
-    progress: Progress,
+    contents: Contents,
 ) -> tuple[list[Case], World]:
     """Score all candidates, learn from the plain pairs how the project behaves, and score again."""
     world = replace(world, priors=world.strata.priors())
     finder = CandidateIndex(runs.values(), world.index)
     cases = []
-    checkpoints = list(checkpoints)
-    for checkpoint in progress.track(checkpoints, label="matching", total=len(checkpoints)):
+    for checkpoint in checkpoints:
         one = seen[checkpoint.path]
-        scores = weigh_all(one, finder.find(one), runs, world)
+        # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
+        scores = weigh_all(one, finder.find(one) or contents.makers(checkpoint), runs, world)
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
     chances, drifting = learn_drift(cases, runs, world.params)
