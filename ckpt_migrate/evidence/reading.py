@@ -18,6 +18,7 @@ from ckpt_migrate.evidence.metric_tables import MetricTableReader
 from ckpt_migrate.evidence.pointers import PointerReader
 from ckpt_migrate.evidence.records import Fact, Problem
 from ckpt_migrate.evidence.safetensors import SafetensorsReader
+from ckpt_migrate.evidence.strangers import MAX_FACTS, Stranger
 from ckpt_migrate.evidence.tensorboard import TensorboardReader
 from ckpt_migrate.evidence.torch_facts import TorchReader
 from ckpt_migrate.evidence.trainer_state import TrainerStateReader
@@ -38,9 +39,6 @@ ENTRY_POINTS = "ckpt_migrate.readers"
 
 READERS_VERSION = 1
 """Counts up with every change of what a reader of this package finds, so that kept results are forgotten."""
-
-MAX_FACTS = 100_000
-"""Facts taken from one file; a reader that gives more has misread it."""
 
 _KEY = attrgetter("key")
 _COMMON = attrgetter("source", "reader", "kind")
@@ -176,11 +174,11 @@ def _wants(reader: Reader, file: FileStat) -> bool:
 def _load_readers(recipe: Recipe) -> tuple[tuple[Reader, ...], tuple[Problem, ...]]:
     from importlib import metadata  # noqa: PLC0415 - slow to import, and not needed by those who only scan
 
-    readers = [make(recipe) for make in BUILT_IN]
+    readers: list[Reader] = [make(recipe) for make in BUILT_IN]
     problems: list[Problem] = []
     for entry in sorted(metadata.entry_points(group=ENTRY_POINTS), key=attrgetter("name", "value")):
         try:
-            readers.append(entry.load()(recipe))
+            readers.append(Stranger(entry.name, entry.load, recipe))
         except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything; it must not end the scan
             problems.append(Problem("", entry.name, f"the reader cannot be loaded: {_say(error)}"))
     return tuple(readers), tuple(problems)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from ckpt_migrate.evidence import read_all, read_evidence, reading
+from ckpt_migrate.evidence import read_all, read_evidence, reading, strangers
 from ckpt_migrate.evidence.files import ReaderError
 from ckpt_migrate.evidence.records import Evidence, Fact, FactKind, Problem
 from ckpt_migrate.recipe import load_recipe
@@ -203,3 +204,60 @@ def test_readers_of_others_are_used_and_their_errors_are_problems(tmp_path: Path
 
 def test_the_one_error_is_shown_as_it_is() -> None:
     assert str(ReaderError("what is wrong")) == "what is wrong"
+
+
+class RudeReader(NotesReader):
+    """A reader that ends, stalls or answers with anything, as the file's text says."""
+
+    name = "rude"
+
+    def read(self, path: str, file: FileStat) -> Iterable[Fact]:
+        """Do what the file says."""
+        with open(path, encoding="utf-8") as notes:
+            wish = notes.read()
+        if wish == "exit":
+            sys.exit(3)
+        if wish == "hang":
+            time.sleep(3600)
+        rubbish: dict[str, Any] = {
+            "none": None,
+            "numbers": [1, 2],
+            "a set as value": [Fact(FactKind.PARAM, "a", cast("Any", {1}), file.path, self.name)],
+            "a number as key": [Fact(FactKind.PARAM, cast("Any", 1), 2, file.path, self.name)],
+            "text as kind": [Fact(cast("Any", "param"), "a", 2, file.path, self.name)],
+            "endless": (Fact(FactKind.PARAM, "a", 2, file.path, self.name) for _ in iter(int, 1)),
+        }
+        found: Iterable[Fact] = rubbish[wish]
+        return found
+
+
+@pytest.mark.parametrize(
+    ("wish", "what"),
+    [
+        ("exit", "its reader would end the program: SystemExit"),
+        ("hang", "its reader took over 0.2 s"),
+        ("none", "TypeError: 'NoneType' object is not iterable"),
+        ("numbers", "its reader gives what is no fact: see docs/readers.md"),
+        ("a set as value", "its reader gives what is no fact: see docs/readers.md"),
+        ("a number as key", "its reader gives what is no fact: see docs/readers.md"),
+        ("text as kind", "its reader gives what is no fact: see docs/readers.md"),
+        ("endless", "gives over 100,000 facts"),
+    ],
+)
+def test_whatever_a_reader_of_others_does_the_scan_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: str, what: str
+) -> None:
+    """Each is one problem of one file; after a hang the reader is not asked again."""
+    monkeypatch.setitem(sys.modules, "third_party_readers", sys.modules[__name__])
+    point = metadata.EntryPoint("rude", "third_party_readers:RudeReader", reading.ENTRY_POINTS)
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point] if group == reading.ENTRY_POINTS else [])
+    monkeypatch.setattr(strangers, "LIMIT_S", 0.2 if wish == "hang" else 60)
+    for name in (OLD, f"{UID}_20260202_041227"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "notes.txt").write_text(wish)
+        (tmp_path / name / "config.json").write_text('{"lr": 0.1}')
+    found = list(read_all(scanned(tmp_path), RECIPE).values())
+    assert [[fact.value for fact in evidence.facts] for evidence in found] == [[0.1], [0.1]]
+    again = "its reader took over 0.2 s before, and is not asked again" if wish == "hang" else what
+    problems = [problem for evidence in found for problem in evidence.problems]
+    assert problems == [Problem("notes.txt", "rude", what), Problem("notes.txt", "rude", again)]
