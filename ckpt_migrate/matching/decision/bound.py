@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate.matching.families.stamps import FURTHER_CHECKPOINT
 
@@ -76,8 +76,7 @@ def certified(odds: float, others: float, free: float) -> float:
     return odds * free / (odds * free + 1 + others)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """How strongly a checkpoint claims a run, at most.
 
     Attributes:

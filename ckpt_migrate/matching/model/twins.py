@@ -174,8 +174,8 @@ def count_twins(
         sums.append(sums[-1] + weight)
     launches: dict[str, int] = {}
     siblings: dict[str, float] = {}
-    pairs: defaultdict[str, list[Pair]] = defaultdict(list)
-    local: defaultdict[int, list[Pair]] = defaultdict(list)
+    pairs: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
+    local: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     launch = 0
     for i, (start, run_id, run) in enumerate(timed):
         if i and start - starts[i - 1] > window_s:
@@ -185,14 +185,19 @@ def count_twins(
         siblings[run_id] = sums[high] - sums[low] - weights[i]
         for k in (i + sign * step for step in PARTNER_STEPS for sign in (-1, 1)):
             if low <= k < high and bool(logged[run_id]) == bool(logged[timed[k][1]]):
-                pair = _pair(run, timed[k][2], logged, values, weights[k])
-                pairs[run.experiment_id].append(pair)
-                local[launch].append(pair)
+                pairs[run.experiment_id].append((i, k))
+                local[launch].append((i, k))
+
+    def look_at(places: Sequence[tuple[int, int]], most: int) -> Pairs:
+        """Return these pairs, or of too many an even choice."""
+        chosen = (places[n * len(places) // most] for n in range(most)) if len(places) > most else places
+        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in chosen])
+
     return Twins(
         window_s,
         prior,
-        {experiment: _evenly(found, MOST_PAIRS) for experiment, found in pairs.items()},
-        {number: _evenly(found, MOST_LOCAL) for number, found in local.items()},
+        {experiment: look_at(found, MOST_PAIRS) for experiment, found in pairs.items()},
+        {number: look_at(found, MOST_LOCAL) for number, found in local.items()},
         launches,
         siblings,
         {},
@@ -210,19 +215,15 @@ def _pair(
     if first.end_utc_ms is not None and second.end_utc_ms is not None:
         ends = (second.end_utc_ms - first.end_utc_ms) / 1000
     one, other = values.get(first.run_id, ()), values.get(second.run_id, ())
+    mine, theirs = logged[first.run_id], logged[second.run_id]
     return Pair(
         ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
         ends,
-        logged[first.run_id].names | logged[second.run_id].names,
-        apart(logged[first.run_id], logged[second.run_id]),
+        mine.names if mine.layout is theirs.layout else mine.names | theirs.names,
+        apart(mine, theirs),
         one == other if one and other else None,
         weight,
     )
-
-
-def _evenly(pairs: Sequence[Pair], most: int) -> Pairs:
-    count = min(len(pairs), most)
-    return Pairs.of([pairs[i * len(pairs) // count] for i in range(count)])
 
 
 def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s: Sequence[float]) -> Twins:
