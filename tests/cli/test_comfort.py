@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -213,6 +214,26 @@ def test_the_script_for_a_shell_is_one_that_it_can_read(ckpt: Call, shell: str) 
 def test_schemas_are_printed_for_editors(ckpt: Call) -> None:
     for kind in ("plan", "recipe"):
         assert json.loads(ckpt("schema", kind).out)["title"].startswith(f"A migration {'p' if kind == 'plan' else 'r'}")
+
+
+def test_a_plan_with_the_line_that_tells_editors_its_schema_is_the_same_plan(ckpt: Call, planned: Project) -> None:
+    path = planned.folder / "plan.yaml"
+    before = ckpt("show", "plan.yaml").out
+    text = path.read_text(encoding="utf-8")
+    path.write_text(f"# yaml-language-server: $schema=plan.schema.json\n{text}", encoding="utf-8")
+    assert ckpt("show", "plan.yaml").out == before
+
+
+def test_a_recipe_is_printed_to_be_copied_with_the_line_that_tells_editors_its_schema(
+    ckpt: Call, planned: Project
+) -> None:
+    line, _, text = ckpt("recipes", "phase2_run_id").out.partition("\n")
+    schema = Path(line.removeprefix("# yaml-language-server: $schema=file://"))
+    assert json.loads(schema.read_text(encoding="utf-8"))["title"].startswith("A migration recipe")
+    (planned.folder / "mine.yaml").write_text(f"{line}\n{text}", encoding="utf-8")
+    assert ckpt("scan", "checkpoints", "--migration", "mine.yaml").out == ckpt("scan", "checkpoints").out
+    assert "hydra" in ckpt("recipes").out
+    assert ckpt("recipes", "phase3").code == EXIT_USAGE
 
 
 # Help.
