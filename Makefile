@@ -5,13 +5,14 @@ OLDEST ?= .venv-oldest
 DEMO ?= ckpt-migrate-demo
 SEEDS ?= 20
 SECONDS ?= 60
+COUNT ?= 10000
 STEP ?= 1
 ECHARTS ?= 6.1.0
 BIN := $(VENV)/bin
 BROWSER := $(or $(CHROMIUM),$(shell command -v chromium || command -v google-chrome))
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-browser test-install docs pictures man test-oldest lint eval real-truth fuzz bench bench-report report-library crash kills \
+.PHONY: demo test test-browser test-install docs pictures man test-oldest lint eval real-truth fuzz bench bench-apply bench-report report-library crash kills \
 	faults power-cuts harmed-logs stories clean
 
 $(VENV)/bin/python:
@@ -99,6 +100,11 @@ bench: $(VENV)/.installed-dev
 # The page of plans of 10, 1,000 and 10,000 directories in a real browser: its size, and how soon it can be used.
 bench-report: $(VENV)/.installed-browser
 	$(BIN)/python -m benchmarks.bench_report
+
+# Apply, rollback and the reading of a plan alone, with COUNT directories (make bench-apply COUNT=100000 takes minutes).
+bench-apply: $(VENV)/.installed-dev
+	$(BIN)/python benchmarks/bench_apply.py $(COUNT)
+	$(BIN)/python benchmarks/bench_load.py $(COUNT)
 
 # Kills, failing calls and power cuts at every step of apply and rollback (STEP=n: every n-th), logs harmed at every byte,
 # then random stories of them; prints how many states were tried and how many were lost.

@@ -58,7 +58,8 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
         run = plan.runs.get(entry.run_id or "")
         folder, shown_folder, name = folders.place(entry.checkpoint)
         _, shown_target_folder, target_name = folders.place(entry.target or "")
-        shown_target = shown_target_folder + target_name
+        target = folder + target_name
+        shown_target = target if shown_target_folder == folder else shown_target_folder + target_name
         parts = recipe.name_after(shown_target, entry.run_id or "")
         where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
         if run is None or entry.fingerprint is None or parts is None:
@@ -74,7 +75,7 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
                     label=entry.checkpoint,
                     root=folders.resolve(entry.root),
                     source=folder + name,
-                    target=folder + target_name,
+                    target=target,
                     shown_target=shown_target,
                     name=parts,
                     run=run,
