@@ -153,17 +153,35 @@ def test_no_mark_of_the_time_line_hides_another(opened: Callable[..., Any], widt
 
 
 def test_the_part_of_the_time_that_is_shown_and_the_counts_are_filters_too(opened: Callable[..., Any]) -> None:
-    page = opened(plan_of(30))
+    page = opened(plan_of(100))
     count = page.locator("#count")
     page.click("#zoom-in")
-    assert count.inner_text() == "16 of 30 directories, of the time that the time line shows"
+    assert count.inner_text() == "52 of 100 directories, of the time that the time line shows"
     page.click("#zoom-all")
-    assert count.inner_text() == "30 of 30 directories"
+    assert count.inner_text() == "100 of 100 directories"
+    mark = page.locator("#time svg path[fill='#0067a3']").first
+    mark.click()  # it stands for several
+    playwright.expect(count).to_contain_text("of the time that")
+    assert not page.locator("#case").is_visible()
+    page.click("text=Clear filters")
     tally = page.locator("button.tally", has_text="for a person to decide")
     tally.click()
-    assert (count.inner_text(), tally.get_attribute("aria-pressed")) == ("5 of 30 directories", "true")
+    assert (count.inner_text(), tally.get_attribute("aria-pressed")) == ("14 of 100 directories", "true")
     page.click("text=Clear filters")
-    playwright.expect(count).to_have_text("30 of 30 directories")
+    playwright.expect(count).to_have_text("100 of 100 directories")
+
+
+def test_a_single_mark_tells_of_its_directory_and_opens_the_case(opened: Callable[..., Any]) -> None:
+    plan = small()
+    page = opened(replace(plan, entries=plan.entries[4:6]))
+    page.locator("#time svg path[fill='#0067a3']").first.hover()
+    assert plan.entries[4].checkpoint.rpartition("/")[2] in page.locator("#time .tip").inner_text()
+    page.mouse.down()
+    page.mouse.up()
+    assert page.locator("#case-title").inner_text() == plan.entries[4].checkpoint.rpartition("/")[2]
+    page.keyboard.press("Escape")
+    page.mouse.wheel(0, 120)
+    page.wait_for_function("() => scrollY > 0")  # the chart does not hold the wheel
 
 
 def test_one_walks_from_case_to_case(opened: Callable[..., Any]) -> None:

@@ -91,8 +91,8 @@ const drawWindow = () => {
     xAxis: { ...axis, type: "time", min: extent.from, max: extent.to, axisLabel: { ...axis.axisLabel, hideOverlap: true, formatter: DATES } },
     yAxis: { ...axis, type: "category", inverse: true, data: lanes, axisLabel: { ...axis.axisLabel, interval: 0, lineHeight: 14,
       formatter: (lane) => lane === RUNS ? lane : `${lane}${isNarrow ? "\n" : " "}(${number(counts.get(lane))})` } },
-    dataZoom: [{ type: "inside", filterMode: "none", startValue: from, endValue: to, zoomOnMouseWheel: "ctrl", moveOnMouseWheel: false },
-      { type: "slider", show: !isOnPaper, filterMode: "none", startValue: from, endValue: to, height: 18, bottom: 8, showDetail: false, showDataShadow: false, brushSelect: false,
+    // No zoom inside the chart: it would keep the wheel from scrolling the page.
+    dataZoom: [{ type: "slider", show: !isOnPaper, filterMode: "none", startValue: from, endValue: to, height: 18, bottom: 8, showDetail: false, showDataShadow: false, brushSelect: false,
         borderColor: colors.line, backgroundColor: "transparent", fillerColor: "rgba(128,128,128,.2)", handleStyle: { color: colors.soft }, moveHandleSize: 0 }],
     series: [
       ...[...lines.values()].map(({ found, isOpen, path }) => ({ type: "line", silent: true, showSymbol: false, data: path, connectNulls: false, z: 2,
