@@ -20,6 +20,7 @@ from ckpt_migrate.errors import DriftError, ExecutionError, LockedError
 from ckpt_migrate.executor import batches, lock
 from ckpt_migrate.executor.spelling import ignores_case
 from ckpt_migrate.journal.logs import latest_log
+from ckpt_migrate.naming import NameForm
 from ckpt_migrate.rollback import roll_back
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def test_apply_and_rollback_are_exact_without_any_of_it(blind: Tree, recipe: Rec
 
 
 def test_a_name_that_is_taken_in_another_case_is_found_beforehand(blind: Tree, recipe: Recipe) -> None:
-    """A stranger at the new name, two new names that differ in case alone, one directory by two spellings."""
+    """A stranger at the new name, one directory by two spellings."""
     tree = blind
     for number in range(1, 5):
         tree.add(number)
@@ -104,6 +105,33 @@ def test_a_name_that_is_taken_in_another_case_is_found_beforehand(blind: Tree, r
         (upper.checkpoint, f"is the same directory as {labels[3]}, by another path"),
     ]
     assert tree.snapshot() == before
+
+
+def test_new_names_that_differ_in_case_alone_are_found_beforehand(blind: Tree, recipe: Recipe) -> None:
+    """Elsewhere they are two names; here the second rename would fail, after the first."""
+    tree = blind
+    named = replace(recipe, target=NameForm("{name}_{run_id}"))
+    for number in (1, 2):
+        tree.add(number)
+    tree.settle()
+    tree.refresh()
+    entries = [
+        replace(entry, run_id=run_id(1), target=f"{os.path.dirname(entry.checkpoint)}/{name}_{run_id(1)}")
+        for entry, name in zip(tree.entries, ("Über", "über".upper()), strict=True)
+    ]
+    with pytest.raises(DriftError) as caught:
+        apply_plan(tree.plan(entries), named)
+    assert len(caught.value.problems) == 1
+    assert "gets the same new name as" in caught.value.problems[0]
+    plain = make_tree(tree.folder.parents[1] / "elsewhere")
+    for number in (1, 2):
+        plain.add(number)
+    plain.refresh()
+    entries = [
+        replace(entry, fingerprint=other.fingerprint) for entry, other in zip(entries, plain.entries, strict=True)
+    ]
+    operations = apply_plan(plain.plan(entries), named, is_dry_run=True).operations
+    assert sum(operation.new_path is not None for operation in operations) == 2
 
 
 def test_a_newcomer_in_another_case_is_not_lost(blind: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:

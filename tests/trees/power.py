@@ -1,12 +1,12 @@
 """Power cuts: copy the disk image under a mounted file system at any moment, mount the copy, recover there.
 
-    sudo PYTHONPATH=.:tests python -m trees.power [STEP]
+    sudo PYTHONPATH=.:tests python -m trees.power [STEP [PRIMITIVE...]]
 
 The image is copied without syncing anything, so the copy holds what had reached the disk, as after a real cut: what was
 not synced is gone, and mounting it replays the file system's own journal. The moments are the calls of the primitives
 of `storage`, before each of them (STEP 1, the default) or every STEP-th, and the moment when all is said to be done.
 Tried are ext4 with either way of ordering data and names, XFS and Btrfs, each where its tools and the kernel are there.
-Needs root and loop devices.
+Primitives that are named do nothing at all: without a sync, states must be lost. Needs root and loop devices.
 """
 
 from __future__ import annotations
@@ -214,6 +214,8 @@ def _recover(tree: Tree, ending: str, original: dict[str, object], finished: dic
 def main() -> int:
     """Run the campaign and print what went wrong."""
     step = int(sys.argv[1]) if len(sys.argv) > 1 else 1
+    for name in sys.argv[2:]:
+        setattr(storage, name, lambda *_: None)
     with tempfile.TemporaryDirectory() as base:
         lacks = {kind: lack(Path(base), kind) for kind in KINDS}
         for reason in filter(None, lacks.values()):
