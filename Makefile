@@ -83,15 +83,16 @@ eval: $(VENV)/.installed-dev
 real-truth: $(VENV)/.installed-dev
 	$(BIN)/python -m evaluation.real_truth $(REALDATA)
 
-# Break files of every kind that readers read; with atheris where it is installed.
+# Break files of every kind that readers read; with atheris where there is one for this Python and system.
 fuzz: $(VENV)/.installed-dev
+	$(BIN)/python $(PIP_INSTALL) --editable '.[test,fuzz]'
 	$(BIN)/python -m evaluation.fuzz --seconds $(SECONDS)
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000 --times 10 --rounds 1
 	$(BIN)/python -m benchmarks.bench_server
-	$(BIN)/python benchmarks/bench_scan.py
+	PYTHONPATH=.:tests $(BIN)/python benchmarks/bench_scan.py
 	$(BIN)/python -m benchmarks.bench_plan
 	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_apply.py

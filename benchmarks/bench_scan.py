@@ -1,26 +1,29 @@
 # ruff: noqa: INP001 - a script, no package
 """Time a scan with all evidence against the least that any tool must do: list, stat, and read each config.
 
-    python benchmarks/bench_scan.py --directories 10000
+    PYTHONPATH=.:tests python benchmarks/bench_scan.py --directories 10000
 
 builds a tree of the Phase 2 layout in a temporary folder (a config of 40 values, two checkpoints of 100 MB that are
 sparse but for what Lightning writes before the tensors, a final model), then times both, in turns, on a warm cache.
+Each round times all of them one after the other, so that other load on the machine meets all alike; the factors are
+medians over the rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import os
-import pickle
 import random
 import resource
+import statistics
 import sys
 import tempfile
 import time
-import zipfile
+from collections import OrderedDict
 from typing import TYPE_CHECKING
+
+from evidence.torch_format import lightning, tensor, zip_file
 
 from ckpt_migrate.evidence import read_all
 from ckpt_migrate.evidence.cache import FRESH_S
@@ -28,10 +31,13 @@ from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.scan.walk import scan_roots
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+
+    from ckpt_migrate.evidence.records import Evidence
 
 CKPT_BYTES = 100 * 10**6
-ROUNDS = 3
+ROUNDS = 5
+TENSORS = 20
 
 
 def make_config(seed: int) -> dict[str, object]:
@@ -47,15 +53,6 @@ def make_config(seed: int) -> dict[str, object]:
     }
 
 
-def archive(content: object) -> bytes:
-    """Return a zip archive as torch lays it out, without its tensors."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as packed:
-        packed.writestr("archive/data.pkl", pickle.dumps(content, 2))
-        packed.writestr("archive/version", "3\n")
-    return out.getvalue()
-
-
 def make_directory(root: str, seed: int, *, is_empty: bool) -> None:
     """Write one checkpoint directory of the Phase 2 layout; `is_empty` leaves the checkpoints' bytes zero."""
     name = (
@@ -66,14 +63,13 @@ def make_directory(root: str, seed: int, *, is_empty: bool) -> None:
     config = make_config(seed)
     with open(os.path.join(root, name, "config.json"), "w", encoding="utf-8") as file:
         json.dump(config, file, indent=2)
-    weights = {f"layers.{i}.weight": (i, "storage", 4096) for i in range(20)}
-    model = archive({"model_state_dict": weights, "config": config, "run_id": name})
+    weights = OrderedDict((f"layers.{i}.weight", tensor(str(i), 4096)) for i in range(TENSORS))
     with open(os.path.join(root, name, "model.pt"), "wb") as out:
-        out.write(model)
-    head = archive({"epoch": 0, "global_step": 800, "state_dict": weights, "hyper_parameters": config})
-    for ckpt in (f"best-epoch=00-train_loss={2 + seed / 10000:.4f}.ckpt", "last.ckpt"):
+        out.write(zip_file({"model_state_dict": weights, "config": config, "run_id": name}))
+    for epoch, ckpt in ((0, f"best-epoch=00-train_loss={2 + seed / 10000:.4f}.ckpt"), (9, "last.ckpt")):
+        content = lightning(config, epoch=epoch, global_step=80 * (epoch + 1), state_dict=weights)
         with open(os.path.join(inner, ckpt), "wb") as out:
-            out.write(b"" if is_empty else head)
+            out.write(b"" if is_empty else zip_file(content))
             out.truncate(CKPT_BYTES)
 
 
@@ -106,14 +102,24 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1 << 20)
 
 
-def best_of(action: Callable[[], object]) -> float:
-    """Return the shortest of some runs, seconds of the processor: the cache is warm, and other load does not count."""
-    times = []
+def seconds(action: Callable[[], object]) -> float:
+    """Return how long the processor works on an action, seconds."""
+    start = time.process_time()
+    action()
+    return time.process_time() - start
+
+
+def take_turns(actions: dict[str, Callable[[], object]], least: str) -> list[str]:
+    """Time actions in rounds; return a line for each with its median time, and how many times one of them it takes."""
+    taken: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(ROUNDS):
-        start = time.process_time()
-        action()
-        times.append(time.process_time() - start)
-    return min(times)
+        for name, action in actions.items():
+            taken[name].append(seconds(action))
+    return [
+        f"{name:50} {statistics.median(times):8.3f} s "
+        f"{statistics.median(one / base for one, base in zip(times, taken[least], strict=True)):6.1f} x"
+        for name, times in taken.items()
+    ]
 
 
 def main() -> None:
@@ -124,34 +130,38 @@ def main() -> None:
     parser.add_argument("--empty", action="store_true", help="checkpoints of zeros, without Lightning's part")
     options = parser.parse_args()
     recipe = load_recipe()
-    with tempfile.TemporaryDirectory(dir=options.folder) as root:
+    with tempfile.TemporaryDirectory(dir=options.folder) as root, tempfile.TemporaryDirectory() as cache:
         for seed in range(options.directories):
             make_directory(root, seed, is_empty=options.empty)
-        facts = sum(len(found.facts) for found in read_all(scan_roots([root], recipe).checkpoints, recipe).values())
-        bytes_only = best_of(lambda: read_configs(root))
-        least = best_of(lambda: walk_and_parse(root))
-        scan = best_of(lambda: scan_roots([root], recipe))
-        whole = best_of(lambda: read_all(scan_roots([root], recipe).checkpoints, recipe))
+
+        def whole(kept: str | None = None) -> Mapping[str, Evidence]:
+            return read_all(scan_roots([root], recipe).checkpoints, recipe, cache=kept)
+
+        whole()
         first_mib = peak_mib()
         time.sleep(FRESH_S)
-        with tempfile.TemporaryDirectory() as folder:
-            read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder)
-            again = best_of(lambda: read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder))
-            asked = best_of(
-                lambda: list(read_all(scan_roots([root], recipe).checkpoints, recipe, cache=folder).values())
-            )
-    lines = (
-        f"{options.directories:,} directories, {facts:,} facts; processor time, best of {ROUNDS}",
-        f"os.scandir of the root, bytes of each config.json  {bytes_only:8.3f} s",
-        f"os.scandir and stat of all, config.json parsed     {least:8.3f} s",
-        f"scan                                               {scan:8.3f} s {scan / least:6.1f} x",
-        f"scan and all evidence                              {whole:8.3f} s {whole / least:6.1f} x",
-        f"again, from the cache                              {again:8.3f} s {again / least:6.1f} x",
-        f"again, and every directory's evidence asked for    {asked:8.3f} s {asked / least:6.1f} x",
-        f"most memory so far: without the cache              {first_mib:8.0f} MiB",
-        f"most memory so far: with it                        {peak_mib():8.0f} MiB",
-    )
-    sys.stdout.write("\n".join(lines) + "\n")
+        whole(cache)
+        cached_mib = peak_mib()
+        least = "os.scandir and stat of all, config.json parsed"
+        lines = take_turns(
+            {
+                "os.scandir of the root, bytes of each config.json": lambda: read_configs(root),
+                least: lambda: walk_and_parse(root),
+                "scan": lambda: scan_roots([root], recipe),
+                "scan and all evidence": whole,
+                "again, from the cache": lambda: whole(cache),
+                "again, and every directory's evidence asked for": lambda: list(whole(cache).values()),
+            },
+            least,
+        )
+        facts = sum(len(found.facts) for found in whole(cache).values())
+    head = f"{options.directories:,} directories, {facts:,} facts; processor time, medians of {ROUNDS}"
+    lines += [
+        f"most memory: scan and all evidence                 {first_mib:8.0f} MiB",
+        f"most memory: the same, and the cache written       {cached_mib:8.0f} MiB",
+        f"most memory: with every fact asked for at once     {peak_mib():8.0f} MiB",
+    ]
+    sys.stdout.write("\n".join([head, *lines]) + "\n")
 
 
 if __name__ == "__main__":
