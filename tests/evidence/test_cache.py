@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -182,3 +183,16 @@ def test_commands_keep_their_cache_in_the_users_folder(
     assert counts[0] > counts[1] > counts[2] == 0
     assert folder.stat().st_mode & 0o777 == 0o700
     assert project.snapshot() == before
+
+
+def test_several_calls_at_once_leave_one_whole_file(root: Path, tmp_path: Path, reads: list[str]) -> None:
+    """Each writes beside and replaces: the last one wins, and no reader meets half of it."""
+    expected = dict(evidence(root, None))
+    folder = tmp_path / "cache"
+    with ThreadPoolExecutor(4) as executor:
+        calls = [executor.submit(lambda: dict(evidence(root, folder))) for _ in range(40)]
+    assert [call.result() for call in calls] == [expected] * 40
+    reads.clear()
+    assert dict(evidence(root, folder)) == expected
+    assert reads == []
+    assert [path.suffix for path in folder.iterdir()] == [".cache"]
