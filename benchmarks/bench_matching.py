@@ -20,7 +20,6 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.evidence.records import Evidence, Fact, FactKind
 from ckpt_migrate.matching.link import link
 from ckpt_migrate.naming import DirectoryName
@@ -134,8 +133,7 @@ def main() -> int:
         checkpoints, evidence, store = make(options.kind, options.count)
         recipe = load_recipe()
         began = time.perf_counter(), time.process_time()
-        with collector_paused():
-            matching = link(checkpoints, evidence, store, recipe)
+        matching = link(checkpoints, evidence, store, recipe)
         seconds, cpu_s = time.perf_counter() - began[0], time.process_time() - began[1]
         matched = sum(verdict.status is Status.MATCHED for verdict in matching.verdicts)
         peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

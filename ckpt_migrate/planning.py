@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.audit import Audit, audit
-from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.evidence.reading import read_all
 from ckpt_migrate.matching.clock.fit import zone_function
 from ckpt_migrate.matching.link import link
@@ -63,7 +62,6 @@ class Planned:
     audit: Audit | None
 
 
-@collector_paused()
 def make_plan(
     roots: Sequence[str],
     *,

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.matching.clock.anchors import find_stamps, fit_clocks
 from ckpt_migrate.matching.decision.decide import decide
 from ckpt_migrate.matching.families.artifacts import add_artifacts
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.tracking.records import Run, RunDetails, RunStore
 
 
+@collector_paused()
 def link(
     checkpoints: Sequence[Checkpoint],
     evidence: Mapping[str, Evidence],

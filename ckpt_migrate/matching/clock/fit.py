@@ -13,9 +13,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.clock.guesses import DECISIVE_MARGIN_NATS, TIED_AGREEMENT, Fitted, guess_clocks, is_same
+from ckpt_migrate.matching.clock.guesses import (
+    DECISIVE_MARGIN_NATS,
+    TIED_AGREEMENT,
+    Fitted,
+    guess_clocks,
+    is_lag_proved,
+    is_same,
+    unproved_words,
+)
 from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine
-from ckpt_migrate.matching.clock.proof import is_lag_proved, unproved_words
 from ckpt_migrate.matching.clock.zones import agreement, local_seconds, merge_equal, offset_functions, zone_function
 from ckpt_migrate.plan.records import Clock
 
