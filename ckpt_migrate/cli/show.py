@@ -26,6 +26,7 @@ from ckpt_migrate.plan.words import (
     summary_line,
     symbol,
     taken_words,
+    total_words,
 )
 from ckpt_migrate.references.records import EditAction
 
@@ -229,4 +230,5 @@ def _run_lines(plan: Plan, run_id: str, confidence: float | None, evidence: tupl
     else:
         deleted = ", DELETED in MLflow" if run.is_deleted else ""
         lines.append(f"    {run.name or '(no name)'}, {run.experiment}, {run.status}{deleted}, started {run.start}")
-    return lines + [f"    {line}" for line in evidence]
+    total = total_words(evidence)
+    return lines + [f"    {line}" for line in (*evidence, total) if line]

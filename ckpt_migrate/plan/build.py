@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate import __version__
 from ckpt_migrate.manifest import check
-from ckpt_migrate.matching.decision.explain import line
+from ckpt_migrate.matching.decision.explain import lines
 from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.plan.answers import NO_ANSWERS, Answers, leave_alone, moved
 from ckpt_migrate.plan.records import Action, Candidate, Entry, Link, Plan, RunFacts, Status
@@ -244,7 +244,7 @@ def _why_busy(checkpoint: Checkpoint, given: PlanInput) -> str | None:
 
 def _lines(weights: Sequence[Weight]) -> tuple[str, ...]:
     """Return a case line by line, strongest first, be it for or against."""
-    return tuple(_text(line(weight)) for weight in sorted(weights, key=lambda weight: -abs(weight.bits)))
+    return tuple(map(_text, lines(weights)))
 
 
 def _shown(path: str, given: PlanInput) -> str:

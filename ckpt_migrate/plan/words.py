@@ -11,6 +11,8 @@ from ckpt_migrate.naming import parse_stamp
 from ckpt_migrate.plan.records import Action, Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ckpt_migrate.plan.records import Clock, Entry, Plan, Proposal
 
 SYMBOLS = {
@@ -24,6 +26,8 @@ SYMBOLS = {
 
 
 _MOST_KEYS = 3
+_BITS = re.compile(r"(for|against) ([0-9]+)\.([0-9]) bits")
+_FEW = 10.0
 _STAMP = re.compile(r"[0-9]{8}_[0-9]{6}")
 BY_HAND = "by hand"
 """What is said in the place of a status where a person has edited the entry."""
@@ -85,6 +89,21 @@ def taken_words(plan: Plan, entry: Entry, run_id: str) -> str:
         if one.is_chosen and one.run_id == run_id and one.checkpoint != entry.checkpoint
     ]
     return f"taken by you for {', '.join(given)}" if given else ""
+
+
+def total_words(evidence: Sequence[str]) -> str:
+    """Return the sum of a case's lines, as they are printed; empty without lines.
+
+    >>> total_words(["for 15.2 bits, time: ...", "against 5.1 bits, prior: ..."])
+    'in all 10.1 bits: 1,097 to 1 for it'
+    """
+    found = [_BITS.match(line) for line in evidence]
+    tenths = sum(int(m[2] + m[3]) * (1 if m[1] == "for" else -1) for m in found if m is not None)
+    if not evidence or None in found:
+        return ""
+    odds = 2.0 ** (abs(tenths) / 10)
+    side = "for" if tenths >= 0 else "against"
+    return f"in all {tenths / 10:.1f} bits: {odds:,.{0 if odds >= _FEW else 1}f} to 1 {side} it"
 
 
 def settling_words(plan: Plan, entry: Entry) -> str:

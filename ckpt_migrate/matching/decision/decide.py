@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.bound import Edge, certified, find_claims, others_odds
 from ckpt_migrate.matching.decision.contradiction import share_copied, speaking_against
-from ckpt_migrate.matching.decision.explain import explain
+from ckpt_migrate.matching.decision.explain import explain, nearest_words
 from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate, why_not
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
@@ -198,7 +198,8 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
     by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
     if reason is None:
         shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES] if one is not best)
-        weights = explain(best.score, case.seen, run, world, best.chances.bound)
+        nearest = nearest_words(best.score, [one for one in case.scores if one is not best.score], best.chances.ghost)
+        weights = explain(best.score, case.seen, run, world, best.chances.bound, nearest=nearest)
         return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, _worth(shown))
     if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
         by_posterior = [_doubted(one) for one in by_posterior]

@@ -10,18 +10,30 @@ from ckpt_migrate.matching.model.pair import FAMILIES
 from ckpt_migrate.matching.records import Weight
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from ckpt_migrate.matching.model.pair import Score, Seen, World
     from ckpt_migrate.tracking.records import Run
 
+REST = "rivals"
+"""The family of what all other answers take away."""
 _MOST_KEYS = 4
 _LONGEST_VALUE = 40
 _LARGEST_BOUND = 1 - 1e-15
 
 
-def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tuple[Weight, ...]:
+def explain(one: Score, seen: Seen, run: Run, world: World, bound: float, *, nearest: str = "") -> tuple[Weight, ...]:
     """Return the weights of a pair, strongest first, then the prior, then what rivals and ghosts take away.
 
     They sum to log2 of the certified odds, bound / (1 - bound).
+
+    Args:
+        one: The pair.
+        seen: The checkpoint.
+        run: The run.
+        world: The shared facts.
+        bound: The certified probability.
+        nearest: The best rival and the ghost, in words; empty where they are shown otherwise.
     """
     words = {
         **one.words,
@@ -38,17 +50,47 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float) -> tup
     return (
         *spoken,
         Weight("prior", one.prior, f"one run of {world.run_total:,}, and a directory may have none"),
-        Weight("rivals", certified_bits - total, "other runs, other directories, and twins that may be gone"),
+        Weight(REST, certified_bits - total, nearest or "other runs, other directories, and twins that may be gone"),
     )
 
 
-def line(weight: Weight) -> str:
-    """Return a weight as one line of a plan.
+def lines(weights: Iterable[Weight]) -> list[str]:
+    """Return weights as lines of a plan, strongest first, whose bits as printed sum to the total as it is printed.
 
-    >>> line(Weight("time", 15.25, "starts 1.2 s before the stamp"))
-    'for 15.2 bits, time: starts 1.2 s before the stamp'
+    Each is rounded to a tenth; `rivals`, which is what remains to the total, takes up what rounding leaves.
+
+    >>> lines([Weight("time", 15.25, "starts 1.2 s before the stamp"), Weight("rivals", -3.36, "others")])
+    ['for 15.2 bits, time: starts 1.2 s before the stamp', 'against 3.3 bits, rivals: others']
     """
-    return f"{'for' if weight.bits >= 0 else 'against'} {abs(weight.bits):.1f} bits, {weight.family}: {weight.text}"
+    weights = list(weights)
+    tenths = [round(weight.bits * 10) for weight in weights]
+    left = round(sum(weight.bits for weight in weights) * 10) - sum(tenths)
+    rest = [i for i, weight in enumerate(weights) if weight.family == REST]
+    for i in rest[:1]:
+        tenths[i] += left
+    told = sorted(zip(tenths, weights, strict=True), key=lambda one: -abs(one[1].bits))
+    return [
+        f"{'for' if each >= 0 else 'against'} {abs(each) / 10:.1f} bits, {weight.family}: {weight.text}"
+        for each, weight in told
+    ]
+
+
+def nearest_words(best: Score, others: Sequence[Score], ghost: float) -> str:
+    """Return in words how far behind a run its best rival is, and a twin of it that is gone.
+
+    Args:
+        best: The pair.
+        others: All other candidates.
+        ghost: The odds of a ghost of the run, against it.
+    """
+    rival = min(others, key=lambda one: (-one.bits, one.run_id), default=None)
+    near = "no other run is near" if rival is None else f"run {rival.run_id} is {_behind(best.bits - rival.bits)}"
+    gone = f"a twin that is gone {_behind(-math.log2(ghost))}" if ghost > 0 else "no twin that is gone counts"
+    return f"other runs, other directories, and twins that may be gone: {near}, {gone}"
+
+
+def _behind(bits: float) -> str:
+    return f"{abs(bits):.1f} bits {'behind' if bits >= 0 else 'ahead'}"
 
 
 def _reference_words(one: Score, seen: Seen) -> str:
