@@ -4,6 +4,7 @@ VENV ?= .venv
 OLDEST ?= .venv-oldest
 DEMO ?= ckpt-migrate-demo
 SEEDS ?= 20
+REALSTORES ?= ../shared/realdata/stores.tar.gz
 SECONDS ?= 60
 COUNT ?= 10000
 STEP ?= 1
@@ -74,10 +75,11 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-# Matching on worlds of known truth, beside simpler ways of matching.
+# Matching on worlds of known truth, beside simpler ways of matching; and on worlds grown on real runs, where they are.
 eval: $(VENV)/.installed-dev
 	$(BIN)/python $(PIP_INSTALL) --editable '.[test,eval]'
 	$(BIN)/python -m evaluation --seeds $(SEEDS)
+	$(if $(wildcard $(REALSTORES)),$(BIN)/python -m evaluation --real $(REALSTORES) --seeds $(SEEDS))
 
 # Plans of real projects held against what is known of them: make real-truth REALDATA=stores.tar.gz
 real-truth: $(VENV)/.installed-dev
