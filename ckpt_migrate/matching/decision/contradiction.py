@@ -11,7 +11,7 @@ import bisect
 import math
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.mtimes import APART_S, is_outside
+from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, is_outside
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_at_start, is_inside, late_share
 
@@ -45,6 +45,8 @@ LATER_S, COPY_S = 3600.0, 60.0
 """Neither is a directory its run's whose files were all written so long after the end, and not within one minute."""
 USUAL_SHARE, EARLY_S, EARLY_SCALES = 0.5, 60.0, 10.0
 """Directories that are complete so much earlier than usual, in seconds and in widths of the usual time, are unusual."""
+BROKEN_OFF = frozenset({"FAILED", "KILLED"})
+"""Statuses of runs that did not come to their end."""
 ENDED_SCALES = 3.0
 """A file this near to a run's end, in widths of the usual time between the two, may be the run's last."""
 
@@ -115,16 +117,27 @@ def _end(seen: Seen, run: Run, world: World) -> float:
     return bits + _other_end(seen, world) if away_s > 2 * ENDED_SCALES * habit.scale_s else bits
 
 
-def is_finished_early(seen: Seen, run: Run, world: World) -> bool:
-    """Say whether a directory was complete long before its run ended, where directories mostly are when their runs end.
+def is_finished_oddly(seen: Seen, run: Run, world: World) -> bool:
+    """Say whether a directory was complete though its run broke off, or long before it ended, unlike others.
 
     A twin on a faster machine, whose run is gone, leaves such a one; so does a run that goes on to other things.
     """
-    if seen.newest_s is None or run.end_utc_ms is None or not (seen.is_complete and world.ends.is_saved_last):
+    if not (seen.is_complete and world.ends.is_saved_last):
+        return False
+    if run.status in BROKEN_OFF:
+        return True
+    if seen.newest_s is None or run.end_utc_ms is None:
         return False
     habit = world.ends.of(seen.path, is_complete=True)
     early_s = run.end_utc_ms / 1000 - seen.newest_s - habit.center_s
     return habit.end_share >= USUAL_SHARE and early_s > max(EARLY_S, EARLY_SCALES * habit.scale_s)
+
+
+def is_left_later(seen: Seen, run: Run, world: World) -> bool:
+    """Say whether a directory without what is saved last was written after its run had ended well: by another."""
+    if seen.newest_s is None or run.end_utc_ms is None or seen.is_complete or not world.ends.is_saved_last:
+        return False
+    return run.status == "FINISHED" and seen.newest_s > run.end_utc_ms / 1000 + AFTER_S
 
 
 def _is_before(seen: Seen, run: Run) -> bool:

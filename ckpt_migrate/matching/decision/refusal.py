@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.decision.contradiction import is_finished_early, speaking_against
+from ckpt_migrate.matching.decision.contradiction import is_finished_oddly, is_left_later, speaking_against
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.content import LONE_BITS
 from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
@@ -81,8 +81,8 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if against:
         is_one = against[0] in _SINGULAR
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
-    if is_finished_early(case.seen, run, world) and not best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")):
-        return "one run fits, but its files' times speak against it: it was complete long before the run ended"
+    if is_finished_oddly(case.seen, run, world) and not best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")):
+        return "one run fits, but the directory was complete long before the run ended, or though it broke off"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
 
@@ -120,6 +120,8 @@ def _why_not_believed(case: Case, best: Score, run: Run, world: World) -> str | 
     spoken = speaking_against(best, case.seen, run, world)
     if spoken:
         return f"a reference names the run, but {_and(spoken)} it"
+    if is_left_later(case.seen, run, world) and not best.favouring(FAMILY_BITS, ("metrics", "params", "content")):
+        return "a reference names the run, which had ended well before these files were written"
     is_written_by_it = best.favouring(FAMILY_BITS, _OF_WRITING) or (best.hits and best.metrics > 0)
     is_reused = not case.checkpoint.name or not is_made_once(case.checkpoint.name)
     if is_reused and is_named_by_path(case.seen.references, best.run_id) and not is_written_by_it:
