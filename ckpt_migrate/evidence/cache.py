@@ -152,7 +152,7 @@ _Line = tuple[str, ...]
 
 
 def _encode(path: str, key: str, found: Found) -> _Line | None:
-    """Return the line of a directory; None when it must not be kept, or JSON cannot hold it."""
+    """Return the line of a directory; None when it must not be kept."""
     if not all(problem.is_lasting for problem in found.problems):
         # What the system would not let be read may be readable at the next call without having changed.
         return None
@@ -163,20 +163,12 @@ def _encode(path: str, key: str, found: Found) -> _Line | None:
         for block in blocks:
             # Equal ones are one object.
             if id(block.pairs) not in numbers:
-                text = json.dumps(block.pairs, default=_refuse)
-                if _pairs(json.loads(text)) != block.pairs:
-                    return None
                 numbers[id(block.pairs)] = len(texts)
-                texts.append(text)
+                texts.append(json.dumps(block.pairs))
         files.append([[one.source, one.reader, one.kind.value, numbers[id(one.pairs)]] for one in blocks])
     problems = json.dumps([[one.source, one.reader, one.what] for one in found.problems])
     data = f'{{"files":{json.dumps(files)},"blocks":[{",".join(texts)}],"problems":{problems}}}'
     return json.dumps(path), key, f"{zlib.crc32(data.encode()):08x}", data
-
-
-def _refuse(value: object) -> object:
-    """Turn what JSON cannot hold, of somebody else's reader, into what compares unequal."""
-    return {"": repr(value)}
 
 
 def _decode(line: _Line) -> Found | None:

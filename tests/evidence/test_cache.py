@@ -185,6 +185,17 @@ def test_commands_keep_their_cache_in_the_users_folder(
     assert project.snapshot() == before
 
 
+def test_a_cache_of_absurd_size_is_not_read(
+    root: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would fill the memory; the checkpoints are read again."""
+    expected = dict(evidence(root, tmp_path / "cache"))
+    monkeypatch.setattr(cache, "MAX_CACHE_BYTES", 10)
+    reads.clear()
+    assert dict(evidence(root, tmp_path / "cache")) == expected
+    assert len(reads) == COUNT
+
+
 def test_several_calls_at_once_leave_one_whole_file(root: Path, tmp_path: Path, reads: list[str]) -> None:
     """Each writes beside and replaces: the last one wins, and no reader meets half of it."""
     expected = dict(evidence(root, None))

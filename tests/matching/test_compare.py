@@ -42,3 +42,12 @@ def test_a_value_made_of_thousands_of_values_takes_no_time(text: str) -> None:
     began = time.process_time()
     assert Value.of(text).agrees(Value.of(text))
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("length", [250, 500, 6000])
+def test_a_value_cut_at_a_limit_of_mlflow_agrees_with_the_whole(length: int) -> None:
+    """Cut anywhere else, or of another beginning, it is another value."""
+    whole = ", ".join(f"item {number}" for number in range(2000))
+    assert Value.of(whole).agrees(Value.of(whole[:length]))
+    assert not Value.of(whole).agrees(Value.of(whole[: length - 1]))
+    assert not Value.of(whole).agrees(Value.of("x" + whole[1:length]))
