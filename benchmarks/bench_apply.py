@@ -116,7 +116,17 @@ def time_commands(plan: Plan) -> str:
         text = file.read().partition("\nmanifests:")[0]
     with open(recipe_path, "w", encoding="utf-8") as file:
         file.write(f"{text}\nmanifests:\n  files: []\n")
-    plan = replace(plan, migration=recipe_path, recipe_digest=load_recipe(recipe_path).digest, digest="")
+    plan = replace(
+        plan,
+        created="2026-03-01T00:00:00Z",
+        migration=recipe_path,
+        recipe_digest=load_recipe(recipe_path).digest,
+        summary={
+            "status": {"matched": len(plan.entries), "linked": 0},
+            "action": {"rename": len(plan.entries), "repair": 0, "skip": 0},
+            "directories": {"legacy": len(plan.entries)},
+        },
+    )
     with open(plan_path, "w", encoding="utf-8") as file:
         file.write(render_plan(plan))
     lines = []
