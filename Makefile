@@ -95,6 +95,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/bench_stores.py --runs 10000 --times 10 --rounds 1
 	$(BIN)/python -m benchmarks.bench_server
 	PYTHONPATH=.:tests $(BIN)/python benchmarks/bench_scan.py
+	$(BIN)/python benchmarks/bench_matching.py
 	$(BIN)/python -m benchmarks.bench_plan
 	$(BIN)/python benchmarks/bench_load.py
 	$(BIN)/python benchmarks/bench_apply.py
