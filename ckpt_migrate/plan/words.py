@@ -190,5 +190,5 @@ def clock_words(clock: Clock) -> str:
     words = f"Time stamps are read in {clock.timezone}{same}: inferred from {clock.directories:,} directories"
     if clock.offset_s is None or clock.spread_s is None:
         return f"{words}."
-    lag = f"{clock.offset_s:+.1f} s from the run's start, give or take {clock.spread_s:.0f} s"
+    lag = f"{clock.offset_s:+.1f} s from the run's start, give or take {clock.spread_s:.1f} s"
     return f"{words}; stamps lie {lag}."

@@ -245,7 +245,7 @@ def test_find_before_a_migration_says_that_the_directory_is_not_named_after_its_
         (Clock("UTC", (), "--timezone", None, None, 0, None, is_decisive=True), "are read in UTC, as given."),
         (
             Clock("UTC", (), "inferred", -0.5, 1.2, 1_200, 9.0, is_decisive=True),
-            "inferred from 1,200 directories; stamps lie -0.5 s from the run's start, give or take 1 s.",
+            "inferred from 1,200 directories; stamps lie -0.5 s from the run's start, give or take 1.2 s.",
         ),
         (Clock("UTC", (), "inferred", None, None, 3, None, is_decisive=True), "inferred from 3 directories."),
     ],

@@ -49,9 +49,15 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float, *, nea
     certified_bits = math.log2(bound / (1 - bound)) if bound > 0 else total
     return (
         *spoken,
-        Weight("prior", one.prior, f"one run of {world.run_total:,}, and a directory may have none"),
+        Weight("prior", one.prior, _prior_words(one, world)),
         Weight(REST, certified_bits - total, nearest or "other runs, other directories, and twins that may be gone"),
     )
+
+
+def _prior_words(one: Score, world: World) -> str:
+    """Say what is believed before any evidence of the directory's own."""
+    words = f"one run of {world.run_total:,}, and a directory may have none"
+    return words if one.prior <= 0 else f"{words}; but most others have theirs, and this one has none yet"
 
 
 def lines(weights: Iterable[Weight]) -> list[str]:
