@@ -8,7 +8,7 @@ from ckpt_migrate.matching.decision.contradiction import is_finished_oddly, is_l
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.content import LONE_BITS
 from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
-from ckpt_migrate.matching.families.stamps import is_plausible
+from ckpt_migrate.matching.families.stamps import is_at_start, is_plausible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,7 +81,8 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if against:
         is_one = against[0] in _SINGULAR
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
-    if is_finished_oddly(case.seen, run, world) and not best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")):
+    is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
+    if is_finished_oddly(case.seen, run, world) and not is_plain:
         return "one run fits, but the directory was complete long before the run ended, or though it broke off"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None

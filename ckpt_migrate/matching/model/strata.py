@@ -47,7 +47,7 @@ SMALLEST_SHARE = 0.005
 
 AWAY_SHARE, AWAY_SIGMAS = 0.5, 3.0
 """Somebody who has fewer directories than this share of what others have, by so many deviations, has them elsewhere."""
-LEAST_WANTING = 0.05
+LEAST_WANTING = 0.02
 """Floor on the share of runs without a directory where it speaks for a pair: directories are cleaned away."""
 
 Stratum = tuple[str, str, bool, bool, bool]
