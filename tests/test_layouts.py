@@ -315,3 +315,26 @@ def test_a_store_that_lies_in_a_directory_tells_whose_run_is_in_it(empty_project
         stores += ["--tracking-uri", f"{folder}/mlruns"]
     assert run(["plan", "multirun", *stores, "--migration", "hydra"]) == EXIT_DONE
     assert {entry["checkpoint"]: entry["run_id"] for entry in entries()} == truth
+
+
+def test_a_store_that_was_copied_with_a_directory_tells_nothing_of_the_copy(empty_project: Project) -> None:
+    """Its run says where its artifacts lie: in the directory that the copy was made of, and that wins."""
+    training = empty_project.training(0)
+    first, copy = (f"multirun/{training.start:%Y-%m-%d/%H-%M-%S}/{job}" for job in (3, 4))
+    _, files, _ = hydra(training)
+    for name, text in files.items():
+        (empty_project.folder / first / name).parent.mkdir(parents=True, exist_ok=True)
+        (empty_project.folder / first / name).write_text(text)
+    run_id = empty_project.add_run(training)
+    meta = Path("mlruns/1") / run_id / "meta.yaml"
+    told = f"artifact_uri: file:///home/ana/{first}/mlruns/1/{run_id}/artifacts"
+    meta.write_text(re.sub(r"(?m)^artifact_uri:.*$", told, meta.read_text(encoding="utf-8")), encoding="utf-8")
+    shutil.move("mlruns", f"{first}/mlruns")
+    shutil.copytree(first, copy)
+    Path(copy, "last.ckpt").write_text("overwritten")
+    for folder in (first, copy):
+        empty_project.age(empty_project.folder / folder, training.start + timedelta(hours=1))
+    for order in ((first, copy), (copy, first)):
+        stores = [word for folder in order for word in ("--tracking-uri", f"{folder}/mlruns")]
+        run(["plan", "multirun", *stores, "--migration", "hydra", "--overwrite"])
+        assert {entry["checkpoint"]: entry.get("run_id") for entry in entries()} == {first: run_id, copy: None}

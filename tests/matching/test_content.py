@@ -116,6 +116,16 @@ def test_a_start_that_was_copied_there_does_not_tell_who_went_on(world: World) -
     assert entry.candidates[0].run_id == world.runs[3]
 
 
+def test_a_run_that_logged_weights_of_its_own_may_have_begun_with_these(world: World) -> None:
+    """A fine-tune logs what it was started from beside what it made; who made the start is not told."""
+    world.give(3, weights(77), "tuned.zip")
+    world.put("models/dqn.zip", weights(3))
+    entry = world.entry()
+    assert (entry.status, entry.run_id) == (Status.AMBIGUOUS, None)
+    world.put("models/best.zip", weights(77))
+    assert world.entry().run_id == world.runs[3]
+
+
 def test_what_is_no_weights_does_not_decide(world: World) -> None:
     """A table or a picture may lie anywhere; the run is shown for a person to judge."""
     world.give(3, weights(50), "table.csv")

@@ -98,7 +98,7 @@ class Contents:
 
     def _is_result(self, checkpoint: Checkpoint, file: FileStat, run_id: str) -> bool:
         """Say whether a file is weights, and no start that was copied there: the run has all that are as new."""
-        if not self._weights.fullmatch(file.path):
+        if not self._weights.fullmatch(file.path) or self._is_input(checkpoint, file, run_id):
             return False
         as_new = (
             each
@@ -106,6 +106,18 @@ class Contents:
             if self._weights.fullmatch(each.path) and each.mtime_ns >= file.mtime_ns - _OLDER_NS
         )
         return all(each is file or run_id in self.holders(checkpoint, each) for each in as_new)
+
+    def _is_input(self, checkpoint: Checkpoint, file: FileStat, run_id: str) -> bool:
+        """Say whether a run may have begun with a file's bytes: it logged others of their size, which are not here."""
+        here = [
+            os.path.join(checkpoint.path, each.path) for each in checkpoint.files if each.size_bytes == file.size_bytes
+        ]
+        return any(
+            each.size_bytes == file.size_bytes
+            and each.local_path is not None
+            and not any(self._are_equal(path, each.local_path) for path in here)
+            for each in self.files_of(run_id)
+        )
 
     def _is_elsewhere(self, checkpoint: Checkpoint, file: FileStat) -> bool:
         """Say whether another directory has the same bytes."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
-    from ckpt_migrate.tracking.records import RunStore
+    from ckpt_migrate.tracking.records import Run, RunStore
 
 FEWEST_PARTS = 2
 """Parts of a path that must agree: `train2` alone stands in any project, `detect/train2` in one of a kind."""
@@ -57,7 +57,8 @@ def named_paths(
 def held_runs(checkpoints: Iterable[Checkpoint], store: RunStore) -> Iterator[tuple[str, str, str]]:
     """Yield checkpoint's path, run, and the store's path, of all runs whose store lies in a checkpoint's directory.
 
-    A framework that enters the output folder before the training starts has MLflow make its `mlruns` there.
+    A framework that enters the output folder before the training starts has MLflow make its `mlruns` there. A run that
+    says that its artifacts lie in a store in another directory was copied here with that directory.
     """
     by_path = {os.path.abspath(checkpoint.path): checkpoint.path for checkpoint in checkpoints}
     holders: dict[str, str | None] = {}
@@ -67,8 +68,16 @@ def held_runs(checkpoints: Iterable[Checkpoint], store: RunStore) -> Iterator[tu
             above = Path(os.path.abspath(local)).parents if local is not None else ()
             holders[run.store] = next((by_path[str(each)] for each in above if str(each) in by_path), None)
         holder = holders[run.store]
-        if holder is not None:
+        if holder is not None and not _is_from_elsewhere(run, holder):
             yield holder, run.run_id, run.store
+
+
+def _is_from_elsewhere(run: Run, holder: str) -> bool:
+    """Say whether a run's artifacts lie, as it says, in a store of the same name in a directory of another name."""
+    folder = os.path.relpath(local_path(run.store) or "", holder).split(os.sep)[0]
+    parts = _parts(run.artifact_uri or "")
+    above = [parts[i - 1] for i in range(1, len(parts)) if parts[i] == folder]
+    return bool(above) and os.path.basename(os.path.abspath(holder)) not in above
 
 
 def _end_length(checkpoint: Checkpoint) -> int:
