@@ -78,7 +78,7 @@ def test_a_persons_answers_stand_in_every_trial_and_their_runs_are_hidden_too() 
 
     Where the run of an answer is hidden, its directory does not go to its twin's, or to any other.
     """
-    world = SCENARIOS["hopeless_twins"](1, 24)
+    world = SCENARIOS["hopeless_twins"](3, 40)
     recipe = load_recipe()
     refused = link(world.checkpoints, world.evidence, world.store, recipe).verdicts
     open_ones = [v.checkpoint for v in refused if v.checkpoint.path in world.hopeless]

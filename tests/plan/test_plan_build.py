@@ -279,7 +279,7 @@ def test_folders_of_wild_names_are_planned(project: Project) -> None:
     below = "more/a: b # 'c' \"d\" 実験, 🦊 -"
     training = project.training(7)
     project.add_directory(training, below=below)
-    project.add_run(training)
+    project.add_run(training, name=f"phase2_{training.legacy}")
     planned(roots=["more"], output="plan.yaml")
     (entry,) = api.read("plan.yaml").entries
     assert entry.checkpoint == f"{below}/{training.legacy}"
