@@ -149,6 +149,8 @@ def _sort(checkpoints: Iterable[Checkpoint], runs: Mapping[str, Run], answers: M
 def _file_times(newest_s: Mapping[str, float], ends_s: Sequence[float]) -> FileTimes:
     """Return the times of newest files as they were written; see `shift_of`."""
     shift_s = shift_of(newest_s, ends_s)
+    if shift_s is None:
+        return FileTimes({}, None)
     return FileTimes({path: time_s - shift_s for path, time_s in newest_s.items()}, shift_s)
 
 

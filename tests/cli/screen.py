@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ class Screen:
     def __init__(self, folder: Path, shell: str = "bash --norc", **settings: str) -> None:
         self.folder = folder
         self.calls = 0
-        self.socket = f"ckpt-migrate-{os.getpid()}"
+        self.socket = f"ckpt-migrate-{uuid.uuid4().hex}"  # a server that is just ending takes no session
         program = folder / "bin" / "ckpt-migrate"
         program.parent.mkdir()
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m ckpt_migrate "$@"\n', encoding="utf-8")

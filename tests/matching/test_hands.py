@@ -102,6 +102,8 @@ def test_a_shift_is_told_by_many_ends_and_not_by_chance() -> None:
     assert shift_of(written, ends) == 7200
     assert shift_of({path: time_s - 7200 for path, time_s in written.items()}, ends) == 0
     assert shift_of({path: time_s + 1234 for path, time_s in written.items()}, ends) == 0
+    few = {path: written[path] + 7200 for path in sorted(written)[:5]}
+    assert shift_of(few, ends) is None
     assert shift_of({}, ends) == 0
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+FEWEST_DOUBTED = 3
+"""So many files that fit the ends of runs when they are shifted, and more than as they are, are a reason to doubt."""
 STEP_S, LARGEST_S = 900, 15 * 3600
 """Zones lie quarters of an hour apart, and fifteen hours at most between work and home."""
 NEAR_S = 10.0
@@ -22,8 +24,11 @@ MOST_LOOKED_AT = 500
 """Directories looked at, evenly spread."""
 
 
-def shift_of(newest_s: Mapping[str, float], ends_s: Sequence[float]) -> float:
+def shift_of(newest_s: Mapping[str, float], ends_s: Sequence[float]) -> float | None:
     """Return by how much all files are later than they were written, seconds; 0 where nothing shows it.
+
+    None where more files fit the ends of runs when shifted, and too few to be sure: then their times tell nothing, nor
+    do they say which zone the stamps are of, for a zone that is off by as much fits them.
 
     Args:
         newest_s: When each directory's newest file was written, UTC seconds, by path.
@@ -31,15 +36,21 @@ def shift_of(newest_s: Mapping[str, float], ends_s: Sequence[float]) -> float:
     """
     times = [newest_s[path] for path in sorted(newest_s)]
     times = times[:: len(times) // MOST_LOOKED_AT + 1]
-    least = _count(times, ends_s) + max(FEWEST, LEAST_LEAD * len(times))
+    as_they_are = _count(times, ends_s)
+    least = as_they_are + max(FEWEST, LEAST_LEAD * len(times))
     shifts = [sign * step for step in range(STEP_S, LARGEST_S + 1, STEP_S) for sign in (1, -1)]
     counts = {shift: _count([time_s - shift for time_s in times], ends_s) for shift in shifts} if times else {}
     best = max(shifts, key=lambda shift: (counts.get(shift, 0), -abs(shift)))
+    if counts.get(best, 0) >= max(as_they_are + 1, FEWEST_DOUBTED) and counts[best] < least:
+        return None
     return float(best) if counts.get(best, 0) >= least else 0.0
 
 
-def shifted_note(shift_s: float) -> tuple[str, ...]:
+def shifted_note(shift_s: float | None) -> tuple[str, ...]:
     """Return a sentence for people about a shift; none where there is none."""
+    if shift_s is None:
+        words = "file times are not used: shifted, as by an archive, they fit more ends of runs, but too few to be sure"
+        return (f"{words}; --timezone settles more, where you know the stamps' zone",)
     if not shift_s:
         return ()
     side = "later" if shift_s > 0 else "earlier"

@@ -38,11 +38,11 @@ class FileTimes:
 
     Attributes:
         newest_s: The newest own file of each directory, UTC seconds, by path; without those that cannot be trusted.
-        shift_s: By how much all times on disk are later than this.
+        shift_s: By how much all times on disk are later than this; None where that cannot be told.
     """
 
     newest_s: Mapping[str, float]
-    shift_s: float = 0.0
+    shift_s: float | None = 0.0
 
 
 def ignored_keys(recipe: Recipe) -> KeyPatterns:
@@ -73,7 +73,7 @@ def see(
     """
     ignored = ignored_keys(recipe)
     weights = compile_patterns(recipe.weights)
-    shift_s = times.shift_s
+    shift_s = times.shift_s or 0.0
     seen = {}
     for checkpoint in checkpoints:
         if checkpoint.name is None:
@@ -94,7 +94,7 @@ def see(
             newest_s=None if is_older else written,
             oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)) - shift_s,
             older_s=written if is_older else None,
-            last_s=_earlier(newest_weights_s(checkpoint, weights), shift_s),
+            last_s=None if times.shift_s is None else _earlier(newest_weights_s(checkpoint, weights), shift_s),
             weights_s=None if written is None else _both_earlier(weights_times_s(checkpoint, weights), shift_s),
             config_apart_s=None if written is None else _config_apart_s(checkpoint, written + shift_s, recipe),
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
