@@ -9,11 +9,11 @@ order are the same either way.
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
+
+from ckpt_migrate.collector import collector_paused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -42,7 +42,7 @@ def map_in_order(function: Callable[[T], R], items: Sequence[T]) -> Iterator[R]:
         function: Must be safe to call from several threads.
         items: What it is called with.
     """
-    with _collector_paused():
+    with collector_paused():
         taken_s = worked_s = 0.0
         waits = _waits()
         for item in items[:PROBED]:
@@ -76,18 +76,3 @@ def _map_on_threads(function: Callable[[T], R], items: Sequence[T]) -> Iterator[
     finally:
         # Ends at once when the consumer was interrupted: what was not begun is not begun.
         executor.shutdown(wait=True, cancel_futures=True)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Pause the search for cycles while records pile up: it would walk all of them again and again for nothing.
-
-    A quarter of the time for ten thousand directories; what is no cycle is freed at once all the same.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
