@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ckpt_migrate.matching.families import background
 from ckpt_migrate.matching.families.background import SHORTEST_TRUNCATION, ParamIndex
 from ckpt_migrate.matching.families.compare import compare
-from ckpt_migrate.matching.families.values import Params, Value
+from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.values import Params, comparable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +22,7 @@ PARAMS = st.dictionaries(st.sampled_from("abcd"), st.sampled_from(["1", "2", LON
 
 
 def params(values: Mapping[str, str]) -> Params:
-    return Params({key: Value.of(value) for key, value in values.items()})
+    return comparable(values, KeyPatterns(()))
 
 
 @pytest.mark.parametrize("most_tables", [background.MOST_TABLES, 0], ids=["by tables", "by search"])

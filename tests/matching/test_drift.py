@@ -9,7 +9,8 @@ from worlds import SCENARIOS
 from worlds.world import tell
 
 from ckpt_migrate.matching.families.compare import compare
-from ckpt_migrate.matching.families.values import Params, Value
+from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.values import Params, comparable
 from ckpt_migrate.matching.link import link
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.recipe import load_recipe
@@ -55,7 +56,7 @@ def test_status_and_candidates_agree_with_the_reason(name: str) -> None:
 
 
 def params(**values: object) -> Params:
-    return Params({key: Value.of(str(value)) for key, value in values.items()})
+    return comparable({key: str(value) for key, value in values.items()}, KeyPatterns(()))
 
 
 def test_runs_that_each_lack_what_the_other_has_are_of_two_kinds() -> None:

@@ -22,7 +22,7 @@ from ckpt_migrate.matching.clock.guesses import (
     is_same,
     unproved_words,
 )
-from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine
+from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine, slow_scale
 from ckpt_migrate.matching.clock.zones import agreement, local_seconds, merge_equal, offset_functions, zone_function
 from ckpt_migrate.plan.records import Clock
 
@@ -55,6 +55,7 @@ class Reading:
         zone: The zone that it was read in.
         lag_s: Modal lag of stamp after run start by this clock, seconds.
         scale_s: Width of the lag's distribution, seconds.
+        slow_scale_s: The same for slow starts.
     """
 
     instant_s: float
@@ -62,6 +63,7 @@ class Reading:
     zone: str
     lag_s: float
     scale_s: float
+    slow_scale_s: float
 
     def lag_to(self, start_s: float) -> float:
         """Return by how much the stamp lies later than it should after this start, seconds."""
@@ -69,7 +71,7 @@ class Reading:
 
     def density(self, start_s: float) -> float:
         """Return the density (per second) of the stamp, given a run's start."""
-        return lag_density(self.instant_s - start_s, self.lag_s, self.scale_s)
+        return lag_density(self.lag_to(start_s), self.lag_s, self.scale_s, self.slow_scale_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,9 @@ class FittedClock:
         for phase, share in zip(self.phases, self._shares(local_s), strict=True):
             instants = phase.instants(local_s)
             zone = phase.functions[0].zones[0]
-            out += [Reading(at, share / len(instants), zone, phase.lag_s, phase.scale_s) for at in instants]
+            lag_s, scale_s = phase.lag_s, phase.scale_s
+            slow_scale_s = slow_scale(lag_s, scale_s)
+            out += [Reading(at, share / len(instants), zone, lag_s, scale_s, slow_scale_s) for at in instants]
         return tuple(out)
 
     def _shares(self, local_s: float) -> tuple[float, ...]:

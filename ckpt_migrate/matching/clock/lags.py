@@ -99,52 +99,53 @@ class LagFit:
     hits: int
 
 
-def lag_density(lag_s: float, center_s: float, scale_s: float) -> float:
-    """Return the density (per second) of a lag about the modal lag.
-
-    A Laplace distribution, convolved with the second that a stamp cuts off; an exponential one for slow starts, which
-    only lengthen the usual lag, whichever of directory and run comes first; and a floor within the largest skew.
-    """
-    return _density_at(lag_s - center_s, center_s, scale_s, _slow_scale(center_s, scale_s))
-
-
 def total_density(lags_s: Sequence[float], center_s: float, scale_s: float) -> float:
     """Return the sum of `lag_density` over lags; what they share is computed once, for a burst has hundreds."""
-    slow_scale = _slow_scale(center_s, scale_s)
+    slow_scale_s = slow_scale(center_s, scale_s)
     total = 0.0
     for lag_s in lags_s:
-        total += _density_at(lag_s - center_s, center_s, scale_s, slow_scale)
+        total += lag_density(lag_s - center_s, center_s, scale_s, slow_scale_s)
     return total
 
 
-def _density_at(away_s: float, center_s: float, scale_s: float, slow_scale_s: float) -> float:
+def lag_density(away_s: float, center_s: float, scale_s: float, slow_scale_s: float) -> float:
+    """Return the density (per second) of a lag that is so far off the modal lag.
+
+    A Laplace distribution, convolved with the second that a stamp cuts off; an exponential one for slow starts, which
+    only lengthen the usual lag, whichever of directory and run comes first; and a floor within the largest skew.
+
+    Args:
+        away_s: The lag minus the modal lag, seconds.
+        center_s: The modal lag, seconds.
+        scale_s: Width of the Laplace distribution, seconds.
+        slow_scale_s: Of these two by `slow_scale`, seconds; not computed here, where a project asks a million times.
+    """
     if not -LARGEST_SKEW_S <= away_s <= LARGEST_SKEW_S:
         return 0.0
     longer = away_s + STAMP_S / 2 if center_s > 0 else -(away_s + STAMP_S / 2)
     slow = math.exp(-longer / slow_scale_s) / slow_scale_s if longer > 0 else 0.0
-    return CORE_SHARE * _cut_laplace(away_s, scale_s) + SLOW_SHARE * slow + _FLOOR
+    # A Laplace variable minus a uniform one on [0, STAMP_S] has F(x + 1) - F(x).
+    low, high = away_s / scale_s, (away_s + STAMP_S) / scale_s
+    if low >= 0:
+        core = 0.5 * (math.exp(-low) - math.exp(-high)) / STAMP_S
+    elif high <= 0:
+        core = 0.5 * (math.exp(high) - math.exp(low)) / STAMP_S
+    else:
+        core = (1 - 0.5 * (math.exp(low) + math.exp(-high))) / STAMP_S
+    return CORE_SHARE * core + SLOW_SHARE * slow + _FLOOR
 
 
 def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:
     """Return the share of lags that lie so far off the modal lag, or farther; see `lag_density`."""
-    scale = _slow_scale(center_s, scale_s)
+    scale = slow_scale(center_s, scale_s)
     away = max(abs(away_s) - STAMP_S, 0.0)
     return CORE_SHARE * math.exp(-away / scale_s) + SLOW_SHARE * math.exp(-away / scale)
 
 
 @lru_cache(maxsize=1 << 10)
-def _slow_scale(center_s: float, scale_s: float) -> float:
+def slow_scale(center_s: float, scale_s: float) -> float:
+    """Return the width of the distribution of slow starts, seconds."""
     return max(SLOW_FACTOR * scale_s, min(SLOW_LAGS * abs(center_s), LONGEST_SLOW_S))
-
-
-def _cut_laplace(away_s: float, scale_s: float) -> float:
-    """Return the density of a Laplace variable minus a uniform one on [0, STAMP_S]: F(x + 1) - F(x)."""
-    low, high = away_s / scale_s, (away_s + STAMP_S) / scale_s
-    if low >= 0:
-        return 0.5 * (math.exp(-low) - math.exp(-high)) / STAMP_S
-    if high <= 0:
-        return 0.5 * (math.exp(high) - math.exp(low)) / STAMP_S
-    return (1 - 0.5 * (math.exp(low) + math.exp(-high))) / STAMP_S
 
 
 def start_rate(starts_s: Sequence[float], instant_s: float) -> float:

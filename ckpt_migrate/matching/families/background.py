@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.families.keys import Layout
 from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS
 
 if TYPE_CHECKING:
@@ -98,7 +99,8 @@ class ParamIndex:
             if self._table_total + len(near) > MOST_TABLES:
                 return None
             self._table_total += len(near)
-            tables = [_Table(self._params, self._layouts[layout], layout & keys) for layout in near]
+            config = Layout.of(names)
+            tables = [_Table(self._params, self._layouts[layout], layout & keys, config) for layout in near]
             self._tables[names, keys] = tables
         return tables
 
@@ -155,25 +157,36 @@ class ParamIndex:
 
 
 class _Table:
-    """Runs of one layout by their values of some keys."""
+    """Runs of one layout by their values of some keys, for configs of one layout that has these keys as well."""
 
-    __slots__ = ("_places", "_same", "_varying")
+    __slots__ = ("_positions", "_same", "_same_row", "_varying")
 
-    def __init__(self, params: Sequence[Params], positions: Sequence[int], keys: frozenset[str]) -> None:
+    def __init__(
+        self, params: Sequence[Params], positions: Sequence[int], keys: frozenset[str], config: Layout
+    ) -> None:
         layout = params[positions[0]].layout
-        columns = [layout.places[key] for key in sorted(keys)]
-        values = {column: {params[position].canonicals[column] for position in positions} for column in columns}
-        self._varying = tuple(layout.keys[column] for column in columns if len(values[column]) > 1)
-        self._same = [(layout.keys[c], next(iter(values[c]))) for c in columns if len(values[c]) == 1]
-        self._places: defaultdict[tuple[str | None, ...], list[int]] = defaultdict(list)
+        first = params[positions[0]].canonicals
+        same: list[str] = []
+        varying: list[str] = []
+        for key in sorted(keys):
+            column = layout.places[key]
+            is_same = all(params[position].canonicals[column] == first[column] for position in positions)
+            (same if is_same else varying).append(key)
+        self._same = [config.places[key] for key in same]
+        self._same_row = [first[layout.places[key]] for key in same]
+        self._varying = [config.places[key] for key in varying]
+        columns = [layout.places[key] for key in varying]
+        self._positions: defaultdict[tuple[str, ...], list[int]] = defaultdict(list)
         for position in positions:
-            self._places[_row(params[position], self._varying)].append(position)
+            row = params[position].canonicals
+            self._positions[tuple([row[column] for column in columns])].append(position)
 
     def find(self, config: Params) -> Sequence[int]:
         """Return the positions of the runs that have a config's values."""
-        if any(config.canonical(key) != canonical for key, canonical in self._same):
+        row = config.canonicals
+        if [row[place] for place in self._same] != self._same_row:
             return ()
-        return self._places.get(_row(config, self._varying), ())
+        return self._positions.get(tuple([row[place] for place in self._varying]), ())
 
 
 class _Scattered:
@@ -210,17 +223,13 @@ class _Scattered:
         return self._lacking[key]
 
 
-def _row(params: Params, keys: Sequence[str]) -> tuple[str | None, ...]:
-    return tuple([params.canonical(key) for key in keys])
-
-
 def _differs_nowhere(params: Params, values: Mapping[str, str]) -> bool:
     return all(params.canonical(key) in (None, canonical) for key, canonical in values.items())
 
 
 def _keys_in_full(config: Params) -> frozenset[str]:
     """Return the keys whose values are too short to have been cut in a log."""
-    if all(len(raw) < SHORTEST_TRUNCATION for raw in config.raws):
+    if max(map(len, config.raws), default=0) < SHORTEST_TRUNCATION:
         return config.names
     return frozenset(
         key for key, raw in zip(config.layout.keys, config.raws, strict=True) if len(raw) < SHORTEST_TRUNCATION

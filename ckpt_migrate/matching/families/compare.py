@@ -8,8 +8,6 @@ from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS, is_cut
-
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
@@ -62,11 +60,9 @@ def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozense
         mine, theirs = tuple([mine[i] for i in facing.here]), tuple([theirs[i] for i in facing.there])
     if mine == theirs and not facing.absent:
         return _throughout(len(mine))
-    differing = tuple(
-        facing.keys[place]
-        for place in compress(range(len(mine)), map(ne, mine, theirs))
-        if not is_cut(config.raws[facing.here[place]], logged.raws[facing.there[place]])
-    )
+    differing = tuple(compress(facing.keys, map(ne, mine, theirs)))
+    if logged.may_be_cut:
+        differing = tuple(key for key in differing if not config[key].agrees(logged[key]))
     missing = [key for key in facing.absent if key in telling]
     more = sorted((logged.names & telling) - config.names) if missing and logged else []
     return Comparison(len(mine) - len(differing), differing, facing.absent, (*missing, *more) if more else ())
@@ -79,7 +75,7 @@ def count_apart(config: Params, logged: Params) -> int:
         facing = _facing(config.layout, logged.layout)
         mine, theirs = tuple([mine[i] for i in facing.here]), tuple([theirs[i] for i in facing.there])
     count = sum(map(ne, mine, theirs))
-    return count if not count or TRUNCATED_LENGTHS.isdisjoint(map(len, logged.raws)) else 0
+    return 0 if logged.may_be_cut else count
 
 
 def apart(one: Params, other: Params) -> frozenset[str]:

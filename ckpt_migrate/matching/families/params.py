@@ -71,13 +71,18 @@ class Differences:
         return self._agreeing.get(key, _UNKNOWN_AGREES_LOG2)
 
 
-def param_bits(config: Params, comparison: Comparison, world: World) -> float:
-    """Return log2 of P(config | the run's params) / share of runs that agree with the config throughout."""
+def param_bits(config: Params, comparison: Comparison, world: World, most: float) -> float:
+    """Return log2 of P(config | the run's params) / share of runs that agree with the config throughout.
+
+    Args:
+        config: The checkpoint's params.
+        comparison: With the run's.
+        world: The shared facts.
+        most: What `most_param_bits` says of the config: that share is the same for all runs.
+    """
     if not comparison.compared or not len(world.index):
         return 0.0
-    bits = config_log2(config, comparison, world)
-    common = max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)
-    return max(-LARGEST_BITS, bits - math.log2(common))
+    return max(-LARGEST_BITS, config_log2(config, comparison, world) + most)
 
 
 def most_param_bits(config: Params, world: World) -> float:
@@ -91,8 +96,9 @@ def config_log2(config: Params, comparison: Comparison, world: World) -> float:
     So does the kind, told by which keys a config has.
     """
     bits = world.differences.log2(config, comparison)
+    places, canonicals = config.layout.places, config.canonicals
     for key in comparison.differing:
-        bits += world.index.log2_frequency(key, config[key].canonical)
+        bits += world.index.log2_frequency(key, canonicals[places[key]])
     if comparison.unlike:
         bits += math.log2(min(world.index.share_alike(config), LARGEST_FREQUENCY))
     return bits

@@ -9,7 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeGuard
 
-from ckpt_migrate.matching.clock.lags import lag_tail
+from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S, lag_density, lag_tail
 from ckpt_migrate.naming import parse_stamp
 
 if TYPE_CHECKING:
@@ -107,14 +107,19 @@ def is_inside(seen: Seen, run: Run) -> bool:
     """Say whether a stamp lies within a run, after its start."""
     if run.start_utc_ms is None or run.end_utc_ms is None:
         return False
-    return any(run.start_utc_ms <= 1000 * one.instant_s <= run.end_utc_ms for one in seen.readings)
+    start_ms, end_ms, is_within = run.start_utc_ms, run.end_utc_ms, False
+    for one in seen.readings:
+        is_within = is_within or start_ms <= 1000 * one.instant_s <= end_ms
+    return is_within
 
 
 def start_density(seen: Seen, start_s: float) -> float:
     """Return the density (per second) of a directory's stamp, made at the start of a run; 0 while undecided."""
     density = 0.0
     for one in seen.readings:
-        density += one.share * one.density(start_s)
+        away_s = one.instant_s - start_s - one.lag_s
+        if -LARGEST_SKEW_S <= away_s <= LARGEST_SKEW_S:  # of two clocks one is hours off
+            density += one.share * lag_density(away_s, one.lag_s, one.scale_s, one.slow_scale_s)
     return density
 
 

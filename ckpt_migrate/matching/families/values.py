@@ -47,17 +47,14 @@ class Value:
         >>> Value.of(2e-4).agrees(Value.of("0.0002")), Value.of([1, 2]).agrees(Value.of("(1, 2)"))
         (True, True)
         """
-        return self.canonical == logged.canonical or is_cut(self.raw, logged.raw)
+        return self.canonical == logged.canonical or (
+            len(logged.raw) in TRUNCATED_LENGTHS and self.raw.startswith(logged.raw)
+        )
 
     @staticmethod
     def of(value: Scalar) -> Value:
         """Return a config value or a logged text, normalised."""
         return Value(*_texts(value))
-
-
-def is_cut(raw: str, logged: str) -> bool:
-    """Say whether a logged text may be this one, cut at MLflow's limit."""
-    return len(logged) in TRUNCATED_LENGTHS and raw.startswith(logged)
 
 
 def _texts(value: Scalar) -> tuple[str, str]:
@@ -133,24 +130,26 @@ class Params(Mapping[str, Value]):
         raws: The values as written, by place.
     """
 
-    __slots__ = ("canonicals", "layout", "raws")
+    __slots__ = ("_may_be_cut", "canonicals", "layout", "raws")
 
-    def __init__(self, values: Mapping[str, Value]) -> None:
-        self.layout = Layout.of(values)
-        self.canonicals = tuple([values[key].canonical for key in self.layout.keys])
-        self.raws = _shared(tuple([values[key].raw for key in self.layout.keys]), self.canonicals)
-
-    @staticmethod
-    def of_row(layout: Layout, canonicals: tuple[str, ...], raws: tuple[str, ...]) -> Params:
-        """Return params of values that stand in the order of a layout."""
-        params = Params.__new__(Params)
-        params.layout, params.canonicals, params.raws = layout, canonicals, _shared(raws, canonicals)
-        return params
+    def __init__(self, layout: Layout, canonicals: tuple[str, ...], raws: tuple[str, ...]) -> None:
+        self.layout = layout
+        self.canonicals = canonicals
+        self.raws = canonicals if raws == canonicals else raws
+        self._may_be_cut: bool | None = None
 
     @property
     def names(self) -> frozenset[str]:
         """All keys."""
         return self.layout.names
+
+    @property
+    def may_be_cut(self) -> bool:
+        """Whether any value is as long as those are that MLflow cuts."""
+        known = self._may_be_cut
+        if known is None:
+            known = self._may_be_cut = not TRUNCATED_LENGTHS.isdisjoint(map(len, self.raws))
+        return known
 
     def canonical(self, key: str) -> str | None:
         """Return a value for comparison; None without one."""
@@ -162,7 +161,7 @@ class Params(Mapping[str, Value]):
         layout, places = arrange(self.layout)
         if layout is self.layout:
             return self
-        return Params.of_row(layout, tuple([self.canonicals[i] for i in places]), tuple([self.raws[i] for i in places]))
+        return Params(layout, tuple([self.canonicals[i] for i in places]), tuple([self.raws[i] for i in places]))
 
     def without(self, keys: frozenset[str]) -> Params:
         """Return the params without some keys."""
@@ -202,8 +201,4 @@ def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], igno
     pairs = values.items() if isinstance(values, Mapping) else tuple(values)
     layout, places = choose(tuple([key for key, _ in pairs]), ignored)
     texts = [_texts(value) for _, value in pairs]
-    return Params.of_row(layout, tuple([texts[i][0] for i in places]), tuple([texts[i][1] for i in places]))
-
-
-def _shared(raws: tuple[str, ...], canonicals: tuple[str, ...]) -> tuple[str, ...]:
-    return canonicals if raws == canonicals else raws
+    return Params(layout, tuple([texts[i][0] for i in places]), tuple([texts[i][1] for i in places]))

@@ -35,8 +35,8 @@ class CandidateIndex:
     def __init__(self, runs: Iterable[Run], params: ParamIndex) -> None:
         runs = list(runs)
         self._params = params
-        self._starts = sorted((r.start_utc_ms / 1000, r.run_id) for r in runs if r.start_utc_ms is not None)
-        self._ends = sorted((r.end_utc_ms / 1000, r.run_id) for r in runs if r.end_utc_ms is not None)
+        self._starts = _Events((r.start_utc_ms / 1000, r.run_id) for r in runs if r.start_utc_ms is not None)
+        self._ends = _Events((r.end_utc_ms / 1000, r.run_id) for r in runs if r.end_utc_ms is not None)
         self._around = _Intervals(runs)
         self._named: defaultdict[datetime, list[str]] = defaultdict(list)
         self._known = {run.run_id for run in runs}
@@ -50,28 +50,56 @@ class CandidateIndex:
         found = {reference.run_id for reference in seen.references if reference.run_id in self._known}
         found.update(run_id for run_id in seen.resumed_from if run_id in self._known)
         for reading in seen.readings:
-            found.update(_near(self._starts, reading.instant_s - reading.lag_s, LARGEST_SKEW_S))
+            found.update(self._starts.near(reading.instant_s - reading.lag_s, LARGEST_SKEW_S))
             found.update(self._around.containing(reading.instant_s))
-        near = [seen.local + timedelta(seconds=each) for each in (-1, 0, 1)] if is_plausible(seen.local) else []
-        for local in near:
-            found.update(self._named.get(local, ()))
+        if self._named and is_plausible(seen.local):
+            for seconds in (-1, 0, 1):
+                found.update(self._named.get(seen.local + timedelta(seconds=seconds), ()))
         if seen.newest_s is not None:
-            found.update(_near(self._ends, seen.newest_s, END_WINDOW_S))
+            found.update(self._ends.near(seen.newest_s, END_WINDOW_S))
         if self._params.count_agreeing(seen.config) <= MOST_BY_PARAMS:
             found.update(self._params.agreeing(seen.config, MOST_BY_PARAMS))
         return tuple(sorted(found))
 
 
-def _near(events: list[tuple[float, str]], center_s: float, half_width_s: float) -> list[str]:
-    """Return the runs whose events lie within a window; of too many, the nearest to its center."""
-    low = bisect.bisect_left(events, (center_s - half_width_s, ""))
-    high = bisect.bisect_right(events, (center_s + half_width_s, "g"))
-    if high - low > MOST_BY_TIME:
-        middle = bisect.bisect_left(events, (center_s, ""))
-        close = sorted(events[max(low, middle - MOST_BY_TIME) : min(high, middle + MOST_BY_TIME)],
-                       key=lambda event: (abs(event[0] - center_s), event[1]))  # fmt: skip
-        return [run_id for _, run_id in close[:MOST_BY_TIME]]
-    return [run_id for _, run_id in events[low:high]]
+class _Events:
+    """Runs by the second at which each did something, ascending."""
+
+    def __init__(self, events: Iterable[tuple[float, str]]) -> None:
+        found = sorted(events)
+        self._times_s = [time_s for time_s, _ in found]
+        self._run_ids = [run_id for _, run_id in found]
+
+    def near(self, center_s: float, half_width_s: float) -> list[str]:
+        """Return the runs whose events lie within a window; of too many, the nearest to its center."""
+        times_s = self._times_s
+        low = bisect.bisect_left(times_s, center_s - half_width_s)
+        high = bisect.bisect_right(times_s, center_s + half_width_s)
+        if high - low <= MOST_BY_TIME:
+            return self._run_ids[low:high]
+        # Of all stretches of so many events, the first whose next event is no nearer than its own first one.
+        first, last = low, high - MOST_BY_TIME
+        while first < last:
+            middle = (first + last) // 2
+            if center_s - times_s[middle] > times_s[middle + MOST_BY_TIME] - center_s:
+                first = middle + 1
+            else:
+                last = middle
+        reach_s = max(abs(times_s[first] - center_s), abs(times_s[first + MOST_BY_TIME - 1] - center_s))
+        beside = (
+            *times_s[max(low, first - 1) : first],
+            *times_s[first + MOST_BY_TIME : min(high, first + MOST_BY_TIME + 1)],
+        )
+        if any(abs(time_s - center_s) <= reach_s for time_s in beside):
+            return self._nearest(center_s, low, high)
+        return self._run_ids[first : first + MOST_BY_TIME]
+
+    def _nearest(self, center_s: float, low: int, high: int) -> list[str]:
+        """Return the runs nearest to a second, of equally near ones those with the smallest ids."""
+        middle = bisect.bisect_left(self._times_s, center_s)
+        low, high = max(low, middle - MOST_BY_TIME), min(high, middle + MOST_BY_TIME)
+        away = [abs(time_s - center_s) for time_s in self._times_s[low:high]]
+        return [run_id for _, run_id in sorted(zip(away, self._run_ids[low:high], strict=True))[:MOST_BY_TIME]]
 
 
 class _Intervals:
@@ -80,21 +108,28 @@ class _Intervals:
     def __init__(self, runs: Iterable[Run]) -> None:
         self._bins: defaultdict[tuple[int, int], list[tuple[float, float, str]]] = defaultdict(list)
         self._levels: set[int] = set()
+        self._starts_s: list[float] = []
+        self._ends_s: list[float] = []
         for run in runs:
             if run.start_utc_ms is not None and run.end_utc_ms is not None and run.end_utc_ms > run.start_utc_ms:
                 start_s, end_s = run.start_utc_ms / 1000, run.end_utc_ms / 1000
                 level = max(0, math.ceil(math.log2(end_s - start_s)))
                 self._levels.add(level)
+                self._starts_s.append(start_s)
+                self._ends_s.append(end_s)
                 for number in {int(start_s // 2**level), int(end_s // 2**level)}:
                     self._bins[level, number].append((start_s, end_s, run.run_id))
+        self._starts_s.sort()
+        self._ends_s.sort()
 
     def containing(self, instant_s: float) -> list[str]:
         """Return the runs that an instant lies within; none when they are too many to tell anything."""
-        found: list[str] = []
-        for level in self._levels:
-            for start_s, end_s, run_id in self._bins.get((level, int(instant_s // 2**level)), ()):
-                if start_s <= instant_s <= end_s:
-                    found.append(run_id)
-                    if len(found) > MOST_AROUND:
-                        return []
-        return found
+        count = bisect.bisect_right(self._starts_s, instant_s) - bisect.bisect_left(self._ends_s, instant_s)
+        if not 0 < count <= MOST_AROUND:
+            return []
+        return [
+            run_id
+            for level in self._levels
+            for start_s, end_s, run_id in self._bins.get((level, int(instant_s // 2**level)), ())
+            if start_s <= instant_s <= end_s
+        ]

@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.clock.lags import start_rate
+from ckpt_migrate.matching.clock.lags import DAY_S, start_rate
 from ckpt_migrate.matching.decision.decide import share_gone
 from ckpt_migrate.matching.families.background import ParamIndex
 from ckpt_migrate.matching.families.drift import learn_drift
@@ -96,6 +96,7 @@ def make_world(
         drifting=frozenset(),
         name_shares=NAME_STAMP_SHARES,
         further=FURTHER_CHECKPOINT,
+        span_s=max(starts_s[-1] - starts_s[0], DAY_S) if starts_s else DAY_S,
     )
     return {path: replace(one, config=configs[path]) for path, one in seen.items()}, world
 

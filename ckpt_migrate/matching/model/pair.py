@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 LARGEST_BITS = 60.0
 """No sum of evidence counts for more, either way."""
+LN_2 = math.log(2)
 NOTHING = Comparison()
 """No params on either side."""
 FAMILIES = ("reference", "content", "time", "mtime", "params", "metrics", "resume")
@@ -108,6 +109,7 @@ class World:
         drifting: Keys that are not compared, for they differ between config and log in true pairs.
         name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
         further: Directories made when a run was taken up again, per run.
+        span_s: Time from the first start to the last, at least a day.
     """
 
     starts_s: Sequence[float]
@@ -125,16 +127,12 @@ class World:
     drifting: frozenset[str]
     name_shares: Mapping[int, float]
     further: float
+    span_s: float
 
     def store_odds(self, path: str) -> float:
         """Return the odds that a directory's run is in the store, before any evidence of its own."""
         chance = self.presence.get(path, self.strata.in_store)
         return chance / (1 - chance)
-
-    @property
-    def span_s(self) -> float:
-        """Time from the first start to the last, at least a day, seconds."""
-        return max(self.starts_s[-1] - self.starts_s[0], 86400.0)
 
 
 @dataclass(slots=True)
@@ -171,12 +169,14 @@ class Score:
     def bits(self) -> float:
         """The total weight, bounded so that no sum of evidence becomes a certainty."""
         total = self.prior + self.reference + self.content + self.time + self.mtime
-        return max(-LARGEST_BITS, min(LARGEST_BITS, total + self.params + self.metrics + self.resume))
+        total = total + self.params + self.metrics + self.resume
+        # Asked a hundred times per directory: comparing takes a third of the time of `min` and `max`.
+        return total if -LARGEST_BITS <= total <= LARGEST_BITS else math.copysign(LARGEST_BITS, total)
 
     @property
     def odds(self) -> float:
         """Odds of this run against its not being in the store."""
-        return exp2(self.bits)
+        return math.exp(self.bits * LN_2)
 
     def favouring(self, least_bits: float, families: Iterable[str] = FAMILIES) -> tuple[str, ...]:
         """Return which of these families speak for this run by at least so many bits."""
@@ -190,4 +190,4 @@ class Score:
 
 def exp2(bits: float) -> float:
     """Return two to the power of so many bits."""
-    return math.exp(bits * math.log(2))
+    return math.exp(bits * LN_2)

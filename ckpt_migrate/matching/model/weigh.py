@@ -9,7 +9,7 @@ from ckpt_migrate.matching.families.compare import compare, count_apart
 from ckpt_migrate.matching.families.mtimes import end_bits, most_end_bits
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
-from ckpt_migrate.matching.families.stamps import time_bits
+from ckpt_migrate.matching.families.stamps import name_stamp, time_bits
 from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
 
 if TYPE_CHECKING:
@@ -23,40 +23,40 @@ SKIPPED_BITS = 30.0
 """A run this far behind the best, with references and without, is no candidate: no metric can help it."""
 
 
-def weigh(seen: Seen, run: Run, world: World) -> Score:
-    """Weigh one pair by everything but params, metrics, content and resumes."""
-    return Score(
-        run_id=run.run_id,
-        prior=world.priors[world.strata.kinds[run.run_id]] + math.log2(world.store_odds(seen.path)),
-        reference=reference_bits(seen.references, run.run_id, world.run_total),
-        time=time_bits(seen, run, world),
-        mtime=end_bits(seen, run, world),
-    )
-
-
 def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
     """Weigh all candidates of a checkpoint that can be its run, best first, params included.
 
     In a burst dozens of runs start near a stamp, and nearly all differ from the config in several params. They are
-    looked at in the order of how many those are; one that could not come near the best even if all else spoke for it
-    as strongly as it may is not weighed.
+    looked at in the order of how many those are. One that could not come near the best even if all that has not been
+    looked at spoke for it as strongly as it may is not looked at further: first its times are unknown, then its params.
     """
+    priors, kinds, params = world.priors, world.strata.kinds, world.params
+    in_store = math.log2(world.store_odds(seen.path))
+    named = {reference.run_id for reference in seen.references}
+    unnamed = reference_bits(seen.references, "", world.run_total)
     most = most_param_bits(seen.config, world)
+    mildest = world.differences.mildest
     best = least = -LARGEST_BITS
     out = []
-    for apart, run_id in sorted((count_apart(seen.config, world.params[run_id]), run_id) for run_id in candidates):
-        params = max(-LARGEST_BITS, most + apart * world.differences.mildest)
-        reference = reference_bits(seen.references, run_id, world.run_total) if seen.references else 0.0
-        if reference <= 0:
-            rate = max(world.rates.get(run_id, 0.0), 0.0)
-            times = rate + most_end_bits(seen, rate)  # no density of a stamp is above one per second either
-            highest = max(-LARGEST_BITS, world.priors[world.strata.kinds[run_id]] + reference + times + params)
-            if highest < least and highest - reference < best - SKIPPED_BITS:
-                continue
-        one = weigh(seen, runs[run_id], world)
-        plain = one.bits - one.reference
-        one.comparison = compare(seen.config, world.params[run_id], world.index.telling)
-        one.params = param_bits(seen.config, one.comparison, world)
+    for apart, run_id in sorted([(count_apart(seen.config, params[run_id]), run_id) for run_id in candidates]):
+        run = runs[run_id]
+        prior = priors[kinds[run_id]] + in_store
+        reference = reference_bits(seen.references, run_id, world.run_total) if run_id in named else unnamed
+        told = prior + reference + max(-LARGEST_BITS, most + apart * mildest)
+        rate = max(world.rates.get(run_id, 0.0), 0.0)
+        highest = max(
+            -LARGEST_BITS, told + rate + most_end_bits(seen, rate)
+        )  # no stamp's density is above one per second
+        if highest < least and highest - reference < best - SKIPPED_BITS:
+            continue
+        time, mtime = time_bits(seen, run, world), end_bits(seen, run, world)
+        highest = max(-LARGEST_BITS, told + time + mtime)
+        if highest < least and highest - reference < best - SKIPPED_BITS:
+            continue
+        one = Score(run_id, prior=prior, reference=reference, time=time, mtime=mtime)
+        plain = one.bits - reference
+        one.comparison = compare(seen.config, params[run_id], world.index.telling)
+        one.params = param_bits(seen.config, one.comparison, world, most)
         best, least = max(best, plain + one.params), max(least, one.bits - SKIPPED_BITS)
         out.append((one, plain + most))
     found = [
@@ -71,19 +71,21 @@ def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], wo
 def weigh_again(scores: Iterable[Score], seen: Seen, runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
     """Weigh the candidates of a checkpoint again with what has been learned, best first.
 
+    Of params, of ends of runs and of stamps in their names is learned; all else is as it was.
+
     Args:
-        scores: Their weights so far; left as they are.
+        scores: Their weights so far, which are changed.
         seen: The checkpoint; keys that drift may have been taken from its config.
         runs: All runs by id.
         world: The shared facts.
     """
-    out = []
+    most = most_param_bits(seen.config, world)
     for one in scores:
-        again = weigh(seen, runs[one.run_id], world)
-        known = one.comparison.compared + len(one.comparison.absent) == len(seen.config)
-        again.comparison = (
-            one.comparison if known else compare(seen.config, world.params[one.run_id], world.index.telling)
-        )
-        again.params = param_bits(seen.config, again.comparison, world)
-        out.append(again)
-    return tuple(sorted(out, key=lambda one: (-one.bits, one.run_id)))
+        run = runs[one.run_id]
+        one.mtime = end_bits(seen, run, world)
+        if name_stamp(run.name) is not None:
+            one.time = time_bits(seen, run, world)
+        if one.comparison.compared + len(one.comparison.absent) != len(seen.config):
+            one.comparison = compare(seen.config, world.params[one.run_id], world.index.telling)
+        one.params = param_bits(seen.config, one.comparison, world, most)
+    return tuple(sorted(scores, key=lambda one: (-one.bits, one.run_id)))
