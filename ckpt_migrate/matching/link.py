@@ -91,7 +91,7 @@ def link(
     contents = Contents(store, runs.values(), checkpoints, recipe)
     watched = progress.track(found.open, label="matching", total=len(found.open))
     cases, world = weigh_pairs(watched, seen, runs, world, contents)
-    cases, world = count_kinds(cases, world, runs, found.owned)
+    cases, world = count_kinds(cases, world, found.owned)
     values = _add_histories(cases, world, store, details)
     cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
     strata = recount(cases, world, found.owned)

@@ -13,7 +13,7 @@ from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
-from ckpt_migrate.matching.model.presence import near_in_time
+from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN, share_out
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.plan.records import Status
@@ -65,15 +65,22 @@ class Weighed:
 
 def share_gone(cases: Sequence[Case]) -> float:
     """Return the share of directories whose run is not in the store, at least SMALLEST_SHARE."""
-    gone = sum(1 for case in cases if not any(one.odds > 1 for one in case.scores))
-    return min(max((gone + 0.5) / (len(cases) + 1), SMALLEST_SHARE), LARGEST_GONE_SHARE)
+    return _share(sum(map(_is_gone, cases)), len(cases))
+
+
+def _share(gone: float, total: int) -> float:
+    return min(max((gone + 0.5) / (total + 1), SMALLEST_SHARE), LARGEST_GONE_SHARE)
+
+
+def _is_gone(case: Case) -> bool:
+    """Say whether no run fits a directory: its best is its first."""
+    return not (case.scores and case.scores[0].odds > 1)
 
 
 def _gone_near(cases: Sequence[Case]) -> list[float]:
     """Return, per case, the share of directories made about the same time whose run is not in the store."""
-    gone = near_in_time(
-        cases, [float(not any(one.odds > 1 for one in case.scores)) for case in cases], share_gone(cases)
-    )
+    is_gone = [float(_is_gone(case)) for case in cases]
+    gone = near_in_time(order_in_time(cases), is_gone, _share(sum(is_gone), len(cases)))
     return [min(max(share, SMALLEST_SHARE), LARGEST_GONE_SHARE) for share in gone]
 
 

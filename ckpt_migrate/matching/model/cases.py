@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.references import CHOSEN_BITS
+from ckpt_migrate.matching.model.pair import exp2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,29 +42,39 @@ class Case:
     @property
     def worth(self) -> tuple[Score, ...]:
         """The candidates that are worth a close look, with their references or without."""
-        if not self.scores:
-            return ()
-        plain = sorted(self.scores, key=lambda one: (one.reference - one.bits, one.run_id))[:MOST_WORTH]
-        least = plain[0].bits - plain[0].reference - WORTH_BITS
-        found = {one.run_id for one in plain if one.bits - one.reference >= least}
-        least = self.scores[0].bits - WORTH_BITS
-        found |= {one.run_id for one in self.scores[:MOST_WORTH] if one.bits >= least}
-        return tuple(one for one in self.scores if one.run_id in found)
+        scores = self.scores
+        if len(scores) <= 1:
+            return scores
+        bits = [one.bits for one in scores]
+        plain = [each - one.reference for each, one in zip(bits, scores, strict=True)]
+        least, least_plain = bits[0] - WORTH_BITS, max(plain) - WORTH_BITS
+        if len(scores) <= MOST_WORTH:
+            return tuple([one for i, one in enumerate(scores) if bits[i] >= least or plain[i] >= least_plain])
+        best = sorted(range(len(scores)), key=lambda i: (-plain[i], scores[i].run_id))[:MOST_WORTH]
+        found = {i for i in best if plain[i] >= least_plain}
+        found |= {i for i in range(MOST_WORTH) if bits[i] >= least}
+        return tuple([scores[i] for i in sorted(found)])
 
     def odds(self) -> dict[str, float]:
         """Return the odds of each candidate that counts at all against none, by run id."""
-        least = self.scores[0].bits - NEGLIGIBLE_BITS if self.scores else 0.0
-        return {one.run_id: one.odds for one in self.scores if one.bits >= least}
+        bits = [one.bits for one in self.scores]
+        least = bits[0] - NEGLIGIBLE_BITS if bits else 0.0
+        return {one.run_id: exp2(each) for one, each in zip(self.scores, bits, strict=True) if each >= least}
 
     def shares(self) -> dict[str, float]:
         """Return the probability of each candidate, against the others and none, by run id."""
-        total = 1 + sum(one.odds for one in self.scores)
-        return {one.run_id: one.odds / total for one in self.scores}
+        odds = [one.odds for one in self.scores]
+        total = 1 + sum(odds)
+        return {one.run_id: each / total for one, each in zip(self.scores, odds, strict=True)}
 
 
 def ranked(case: Case) -> Case:
-    """Return a case with its candidates in order."""
-    return replace(case, scores=tuple(sorted(case.scores, key=lambda one: (-one.bits, one.run_id))))
+    """Return a case with its candidates in order; the same where they are."""
+    keys = [(-one.bits, one.run_id) for one in case.scores]
+    order = sorted(range(len(keys)), key=keys.__getitem__)
+    if order == list(range(len(keys))):
+        return case
+    return Case(case.checkpoint, case.seen, tuple([case.scores[i] for i in order]), case.plain)
 
 
 def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:

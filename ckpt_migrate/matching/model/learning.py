@@ -25,7 +25,7 @@ from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
 from ckpt_migrate.matching.model.pair import World
-from ckpt_migrate.matching.model.presence import near_in_time
+from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN
 from ckpt_migrate.matching.model.sight import ignored_keys
 from ckpt_migrate.matching.model.strata import LEAST_IN_STORE, MOST_IN_STORE, count_made, draw_strata
@@ -147,26 +147,25 @@ def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[fl
     return [each for each in found if each is not None and abs(each) <= 1]
 
 
-def count_kinds(
-    cases: Sequence[Case], world: World, runs: Mapping[str, Run], owned: Mapping[str, int]
-) -> tuple[list[Case], World]:
+def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> tuple[list[Case], World]:
     """Count the directories of each kind of run, and give each candidate the prior of its kind."""
-    out = list(cases)
+    out, order = list(cases), order_in_time(cases)
     kinds = world.strata.totals.items()
     for _ in range(STRATA_ROUNDS):
         before, strata = world.strata, recount(out, world, owned)
         if all(abs(strata.made.get(kind, 0.0) - before.made.get(kind, 0.0)) < SETTLED * n for kind, n in kinds):
             break
-        found = [sum(case.shares().values()) for case in out]
-        near = zip(out, near_in_time(out, found, strata.in_store), strict=True)
+        shares = [case.shares() for case in out]
+        found = [sum(mine.values()) for mine in shares]
+        near = zip(out, near_in_time(order, found, strata.in_store), strict=True)
         presence = {case.checkpoint.path: min(max(each, LEAST_IN_STORE), MOST_IN_STORE) for case, each in near}
         world = replace(world, strata=strata, priors=strata.priors(), presence=presence)
-        for case in out:
-            shares, odds = case.shares(), math.log2(world.store_odds(case.checkpoint.path))
+        for case, mine in zip(out, shares, strict=True):
+            odds = math.log2(world.store_odds(case.checkpoint.path))
             for one in case.scores:
                 one.prior = odds + world.priors[strata.kinds[one.run_id]]
-                if one.run_id not in owned and is_first(case.seen, runs[one.run_id]):
-                    one.prior += strata.wanting(one.run_id, shares[one.run_id])
+                if one.is_first and one.run_id not in owned:
+                    one.prior += strata.wanting(one.run_id, mine[one.run_id])
         out = [ranked(case) for case in out]
     return out, world
 

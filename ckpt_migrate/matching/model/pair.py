@@ -147,6 +147,7 @@ class Score:
         hits: How many values of file names, or of tables in the directory, the run logged.
         missed: How many values of file names the run never logged, where runs usually did.
         comparison: Params that agree and that differ.
+        is_first: Whether the directory would be the run's first; see `stamps.is_first`.
         words: What was seen, for families that need it said.
     """
 
@@ -163,6 +164,7 @@ class Score:
     hits: int = 0
     missed: int = 0
     comparison: Comparison = NOTHING
+    is_first: bool = True
     words: dict[str, str] = field(default_factory=dict)
 
     @property

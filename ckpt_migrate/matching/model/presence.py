@@ -22,21 +22,28 @@ WORTH = 1.0
 """How many neighbours the share of all directories is worth among a directory's neighbours."""
 LOCAL_SHARES = tuple(i / 10 for i in range(10))
 """Trust in the neighbours, of which the data choose: 0 is none."""
+LEAST_CHANCE, MOST_CHANCE = 0.01, 0.99
+"""Bounds on what neighbours predict: no directory among them refutes them for good."""
 DOUBT = 4.0
 """Strength of the doubt, before any data, whether neighbours tell anything: the prior is (1 - trust) to this power."""
 
 
-def near_in_time(cases: Sequence[Case], values: Sequence[float], overall: float) -> list[float]:
+def order_in_time(cases: Sequence[Case]) -> list[int]:
+    """Return the positions of cases in the order of their stamps; those without come first."""
+    keys = [(case.seen.local is not None, case.seen.local, case.seen.path) for case in cases]
+    return sorted(range(len(cases)), key=keys.__getitem__)
+
+
+def near_in_time(order: Sequence[int], values: Sequence[float], overall: float) -> list[float]:
     """Return, per case, what `told_by_neighbours` says of it, the cases put in the order of their stamps.
 
     Args:
-        cases: Directories, in any order.
+        order: As `order_in_time` gives it.
         values: Per case, a probability.
         overall: The mean of all, as far as is known.
     """
-    order = sorted(range(len(cases)), key=lambda i: (str(cases[i].seen.local or ""), cases[i].seen.path))
     told = told_by_neighbours([values[i] for i in order], overall)
-    out = [0.0] * len(cases)
+    out = [0.0] * len(values)
     for i, each in zip(order, told, strict=True):
         out[i] = each
     return out
@@ -70,8 +77,8 @@ def _around(found: Sequence[float], overall: float) -> list[float]:
 
 
 def _log_likelihood(found: Sequence[float], around: Sequence[float], overall: float, share: float) -> float:
-    total = 0.0
+    log, total, outer = math.log, 0.0, (1 - share) * overall
     for is_found, here in zip(found, around, strict=True):
-        chance = min(max(share * here + (1 - share) * overall, 0.01), 0.99)
-        total += is_found * math.log(chance) + (1 - is_found) * math.log(1 - chance)
+        chance = min(max(share * here + outer, LEAST_CHANCE), MOST_CHANCE)
+        total += is_found * log(chance) + (1 - is_found) * log(1 - chance)
     return total

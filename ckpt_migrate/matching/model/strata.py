@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -58,11 +58,33 @@ configs at the same hours."""
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Of the runs of an experiment and role: how many have a directory, how many there are, and the rate of all."""
+    """What the rate of a kind of runs rests on.
+
+    Attributes:
+        made: How many of them have a directory.
+        total: How many there are; 0 for a kind of which there is none.
+        outer_made: How many of all runs of that experiment and role have a directory.
+        outer_total: How many there are.
+        base: The rate of all runs.
+        is_counted: Whether directories have been counted yet.
+    """
 
     made: float
     total: int
+    outer_made: float
+    outer_total: int
     base: float
+    is_counted: bool
+
+    def rate(self, own: float) -> float:
+        """Return the share of runs of the kind that have a directory; `own` as for `Strata.rate`."""
+        without = 1 if own and self.is_counted else 0
+        outer = (max(self.outer_made - own, 0.0) + STRATUM_WORTH * self.base) / (
+            self.outer_total - without + STRATUM_WORTH
+        )
+        if not self.total:
+            return outer
+        return (max(self.made - own, 0.0) + STRATUM_WORTH * outer) / (self.total - without + STRATUM_WORTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +99,7 @@ class Strata:
         users: Who ran each run, by run id.
         choosing: Runs that name the best checkpoint of several; they count as parents, with children that are gone.
         in_store: Chance that a directory's run is in the store at all.
+        away: Who has directories elsewhere, by experiment id and name.
     """
 
     kinds: Mapping[str, Stratum]
@@ -86,6 +109,7 @@ class Strata:
     users: Mapping[str, str] = field(default_factory=dict)
     choosing: frozenset[str] = frozenset()
     in_store: float = PRIOR_IN_STORE
+    away: frozenset[tuple[str, str]] = frozenset()
     _sums: dict[Stratum, _Sums] = field(default_factory=dict, compare=False, repr=False)
 
     def holds_others(self, run_id: str) -> bool:
@@ -134,14 +158,15 @@ class Strata:
         sums = self._sums.get(kind)
         if sums is None:
             broader = [each for each in self.totals if each[:BROAD] == kind[:BROAD]]
-            made = sum(self.made.get(each, 0.0) for each in broader)
-            sums = self._sums[kind] = _Sums(made, sum(self.totals[each] for each in broader), self._base(kind))
-        without = 1 if own and self.made else 0
-        outer = (max(sums.made - own, 0.0) + STRATUM_WORTH * sums.base) / (sums.total - without + STRATUM_WORTH)
-        if kind not in self.totals:
-            return outer
-        inner = max(self.made.get(kind, 0.0) - own, 0.0)
-        return (inner + STRATUM_WORTH * outer) / (self.totals[kind] - without + STRATUM_WORTH)
+            sums = self._sums[kind] = _Sums(
+                self.made.get(kind, 0.0),
+                self.totals.get(kind, 0),
+                sum(self.made.get(each, 0.0) for each in broader),
+                sum(self.totals[each] for each in broader),
+                self._base(kind),
+                bool(self.made),
+            )
+        return sums.rate(own)
 
     def _base(self, kind: Stratum) -> float:
         """Return the rate of all runs of expected experiments, or less for another experiment."""
@@ -222,25 +247,27 @@ def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
         for run_id, share in shares.items():
             loads[run_id] += share
     away = _away(strata, loads)
-    users = strata.users
-    kinds = {run_id: (*kind[:4], (kind[0], users.get(run_id, "")) in away) for run_id, kind in strata.kinds.items()}
+    kinds, totals, users = strata.kinds, strata.totals, strata.users
+    if away != strata.away:
+        kinds = {run_id: (*kind[:4], (kind[0], users.get(run_id, "")) in away) for run_id, kind in kinds.items()}
+        totals = Counter(kinds.values())
     made: defaultdict[Stratum, float] = defaultdict(float)
     for run_id in sorted(loads):
         made[kinds[run_id]] += min(loads[run_id], 1.0)
     found = sum(min(load, 1.0) for load in loads.values())
     share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
     in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
-    return Strata(kinds, Counter(kinds.values()), dict(made), strata.expected, users, strata.choosing, in_store)
+    return replace(strata, kinds=kinds, totals=totals, made=dict(made), in_store=in_store, away=away, _sums={})
 
 
 def _away(strata: Strata, loads: Mapping[str, float]) -> frozenset[tuple[str, str]]:
     """Return who has directories elsewhere, by experiment id and name; by the test of two proportions."""
     made: defaultdict[tuple[str, str], float] = defaultdict(float)
-    total: Counter[tuple[str, str]] = Counter()
+    total = Counter((kind[0], strata.users.get(run_id, "")) for run_id, kind in strata.kinds.items())
+    if len(total) == len({experiment for experiment, _ in total}):  # nobody has others beside in an experiment
+        return frozenset()
     for run_id, kind in strata.kinds.items():
-        who = kind[0], strata.users.get(run_id, "")
-        made[who] += min(loads.get(run_id, 0.0), 1.0)
-        total[who] += 1
+        made[kind[0], strata.users.get(run_id, "")] += min(loads.get(run_id, 0.0), 1.0)
     every_made: defaultdict[str, float] = defaultdict(float)
     every: Counter[str] = Counter()
     for who, count in total.items():

@@ -7,6 +7,7 @@ follows for runs that are gone is in `ghosts`.
 from __future__ import annotations
 
 import bisect
+from array import array
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ WINDOW_SCALES = 6.0
 SHORTEST_WINDOW_S, LONGEST_WINDOW_S = 5.0, 120.0
 NEAR_WINDOW_S = 300.0
 """Neighbours are counted, too, within this time: what crashed is started again, with the same config and seeds."""
-PARTNER_STEPS = (1, 2, 4, 7, 11)
+PARTNERS = (-1, 1, -2, 2, -4, 4, -7, 7, -11, 11)
 """A run is compared with the siblings so many starts before and after it: near ones and far ones of a sweep."""
 MOST_LOCAL, MOST_PAIRS = 64, 256
 """Pairs looked at in one launch, and in one experiment: enough for a rate, bounded in a burst of launches."""
@@ -115,9 +116,11 @@ class Twins:
 
         Two that logged none of them differ in none, which says nothing of how often two that did are alike.
         """
+        if isinstance(place, int) and place not in self.local:  # of most launches: not remembered for each
+            return NO_PAIRS
         known = self._telling.get((place, keys))
         if known is None:
-            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local.get(place, NO_PAIRS)
+            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local[place]
             known = Pairs.of([pair for pair in found.pairs if keys <= pair.keys])
             self._telling[place, keys] = known
         return known
@@ -167,15 +170,18 @@ def count_twins(
     """
     timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
     starts = [start for start, _, _ in timed]
-    highest = max((strata.rate(run_id) for _, run_id, _ in timed), default=1.0)
-    weights = [strata.rate(run_id) / highest for _, run_id, _ in timed]
+    rates = [strata.rate(run_id) for _, run_id, _ in timed]
+    highest = max(rates, default=1.0)
+    weights = [rate / highest for rate in rates]
+    are_told = [bool(logged[run_id]) for _, run_id, _ in timed]
     sums = [0.0]
     for weight in weights:
         sums.append(sums[-1] + weight)
     launches: dict[str, int] = {}
     siblings: dict[str, float] = {}
-    pairs: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    local: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    # As many pairs as ten a run: a pair is held as one machine word, the place of the first times the runs and so on.
+    pairs: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
+    local: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
     launch = 0
     for i, (start, run_id, run) in enumerate(timed):
         if i and start - starts[i - 1] > window_s:
@@ -183,21 +189,27 @@ def count_twins(
         launches[run_id] = launch
         low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
         siblings[run_id] = sums[high] - sums[low] - weights[i]
-        for k in (i + sign * step for step in PARTNER_STEPS for sign in (-1, 1)):
-            if low <= k < high and bool(logged[run_id]) == bool(logged[timed[k][1]]):
-                pairs[run.experiment_id].append((i, k))
-                local[launch].append((i, k))
+        if high - low == 1:
+            continue
+        found = [
+            i * len(timed) + k
+            for k in [i + step for step in PARTNERS]
+            if low <= k < high and are_told[k] is are_told[i]
+        ]
+        pairs[run.experiment_id].extend(found)
+        local[launch].extend(found)
 
-    def look_at(places: Sequence[tuple[int, int]], most: int) -> Pairs:
+    def look_at(places: Sequence[int], most: int) -> Pairs:
         """Return these pairs, or of too many an even choice."""
         chosen = (places[n * len(places) // most] for n in range(most)) if len(places) > most else places
-        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in chosen])
+        found = (divmod(place, len(timed)) for place in chosen)
+        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in found])
 
     return Twins(
         window_s,
         prior,
-        {experiment: look_at(found, MOST_PAIRS) for experiment, found in pairs.items()},
-        {number: look_at(found, MOST_LOCAL) for number, found in local.items()},
+        {experiment: look_at(places, MOST_PAIRS) for experiment, places in pairs.items() if places},
+        {number: look_at(places, MOST_LOCAL) for number, places in local.items() if places},
         launches,
         siblings,
         {},

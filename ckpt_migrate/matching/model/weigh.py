@@ -9,7 +9,7 @@ from ckpt_migrate.matching.families.compare import compare, count_apart
 from ckpt_migrate.matching.families.mtimes import end_bits, most_end_bits
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
-from ckpt_migrate.matching.families.stamps import name_stamp, time_bits
+from ckpt_migrate.matching.families.stamps import is_first, name_stamp, time_bits
 from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
 
 if TYPE_CHECKING:
@@ -87,5 +87,6 @@ def weigh_again(scores: Iterable[Score], seen: Seen, runs: Mapping[str, Run], wo
             one.time = time_bits(seen, run, world)
         if one.comparison.compared + len(one.comparison.absent) != len(seen.config):
             one.comparison = compare(seen.config, world.params[one.run_id], world.index.telling)
+        one.is_first = is_first(seen, run)
         one.params = param_bits(seen.config, one.comparison, world, most)
     return tuple(sorted(scores, key=lambda one: (-one.bits, one.run_id)))
