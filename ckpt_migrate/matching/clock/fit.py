@@ -22,7 +22,7 @@ from ckpt_migrate.matching.clock.guesses import (
     is_same,
     unproved_words,
 )
-from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Stamp, fit_lags, lag_density, lag_rows, refine, slow_scale
+from ckpt_migrate.matching.clock.lags import DAY_S, LagFit, Lags, Stamp, fit_lags, lag_density, refine, slow_scale
 from ckpt_migrate.matching.clock.zones import agreement, local_seconds, merge_equal, offset_functions, zone_function
 from ckpt_migrate.plan.records import Clock
 
@@ -166,7 +166,7 @@ def fit_clock(stamps: Iterable[Stamp], starts_s: Sequence[float], *, timezone_na
     sample = _sample(distinct)
     if given is None:
         return _infer(sample, starts_s, first_s, last_s)
-    rows = lag_rows(given, sample, starts_s)
+    rows = Lags(sample, starts_s).rows(given)
     fit = refine(rows, fit_lags(rows))
     if not is_lag_proved(Fitted(given, fit, sample, rows)):
         undecided = FittedClock(_summary(timezone_name, None, is_given=True), (Phase((given,), 0.0, UNKNOWN_SCALE_S),))

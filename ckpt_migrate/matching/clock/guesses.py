@@ -16,9 +16,9 @@ from ckpt_migrate.matching.clock.lags import (
     STAMP_S,
     LagFit,
     LagRow,
+    Lags,
     Stamp,
     fit_lags,
-    lag_rows,
     refine,
 )
 
@@ -82,9 +82,13 @@ def guess_clocks(
         functions: The zones to choose from.
         starts_s: Run starts, UTC seconds, ascending.
     """
-    fitted = [fit_function(function, sample, starts_s, COARSE_SCALES_S) for function in functions]
+    lags = Lags(sample, starts_s)
+    fitted = []
+    for function in functions:
+        rows = lags.rows(function)
+        fitted.append(Fitted(function, fit_lags(rows, COARSE_SCALES_S), sample, rows))
     fitted.sort(key=lambda one: -one.fit.log_likelihood)
-    fitted[:MOST_FINE] = [fit_function(one.function, sample, starts_s) for one in fitted[:MOST_FINE]]
+    fitted[:MOST_FINE] = [replace(one, fit=refine(one.rows, fit_lags(one.rows))) for one in fitted[:MOST_FINE]]
     fitted.sort(key=lambda one: -one.fit.log_likelihood)
     guesses = [Guess((one,), one.fit.log_likelihood) for one in fitted]
     for one in fitted[:MOST_FIRST]:
@@ -92,18 +96,6 @@ def guess_clocks(
         least = fitted[0].fit.log_likelihood + DECISIVE_MARGIN_NATS
         guesses += (pair for pair in pairs if pair.log_likelihood >= least)
     return sorted(guesses, key=lambda guess: -guess.log_likelihood)
-
-
-def fit_function(
-    function: OffsetFunction,
-    sample: Sequence[Stamp],
-    starts_s: Sequence[float],
-    scales_s: Sequence[float] | None = None,
-) -> Fitted:
-    """Fit one function to a sample: with few widths coarsely, without with all of them, and refined."""
-    rows = lag_rows(function, sample, starts_s)
-    fit = refine(rows, fit_lags(rows)) if scales_s is None else fit_lags(rows, scales_s)
-    return Fitted(function, fit, sample, rows)
 
 
 def _second_clocks(
@@ -120,22 +112,23 @@ def _second_clocks(
     explained = [stamp for stamp, hit in zip(sample, is_hit, strict=True) if hit]
     if len(left) < FEWEST_BY_EACH or not explained:
         return []
-    free = _free_starts(first, explained, starts_s)
+    lags = Lags(left, _free_starts(first, explained, starts_s))
     guesses = []
     for function in functions:
-        rows = lag_rows(function, left, free) if function is not first.function else []
+        rows = lags.rows(function) if function is not first.function else []
         fit = fit_lags(rows, COARSE_SCALES_S)
-        if fit.hits < FEWEST_BY_EACH or _repeats(function, first.function, left, starts_s):
+        if fit.hits < FEWEST_BY_EACH:
             continue
         fit = refine(rows, fit)
         repeated = _repeated_rate(function, first.function, fit, explained, starts_s)
         rows = [
-            row if stamp.starts_s else replace(row, rate=max(row.rate, repeated))
+            row if stamp.starts_s or row.rate >= repeated else replace(row, rate=repeated)
             for stamp, row in zip(left, rows, strict=True)
         ]
         hits = sum(row.is_hit(fit.lag_s, fit.scale_s) for row in rows)
         gain = _gain(left, rows, fit)
-        if FEWEST_BY_EACH <= hits <= first.fit.hits and gain >= SECOND_CLOCK_NATS:
+        is_told = FEWEST_BY_EACH <= hits <= first.fit.hits and gain >= SECOND_CLOCK_NATS
+        if is_told and not _repeats(function, first.function, left, starts_s):
             second = Fitted(function, replace(fit, log_likelihood=gain, hits=hits), left, rows)
             guesses.append(Guess((first, second), first.fit.log_likelihood + gain - math.log(len(functions))))
     return guesses
@@ -175,12 +168,13 @@ def _repeats(
         for here, there in zip(first.instants(stamp.local_s), function.instants(stamp.local_s), strict=False)
     )
     shift_s = apart[len(apart) // 2] if apart else 0.0
-    again = sum(
-        bisect.bisect_left(starts_s, start + shift_s - REPEATED_S)
-        < bisect.bisect_right(starts_s, start + shift_s + REPEATED_S)
-        for start in starts_s
-    )
-    return again >= MOST_REPEATED * len(starts_s)
+    again = 0
+    for start in starts_s:
+        at = bisect.bisect_left(starts_s, start + shift_s - REPEATED_S)
+        again += at < len(starts_s) and starts_s[at] <= start + shift_s + REPEATED_S
+        if again >= MOST_REPEATED * len(starts_s):
+            return True
+    return not starts_s
 
 
 def _repeated_rate(

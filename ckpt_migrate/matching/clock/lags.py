@@ -81,12 +81,19 @@ class LagRow:
 
     def odds(self, center_s: float, scale_s: float) -> float:
         """Return sum_j f(lag_j) / rate: how much better some run's start explains the stamp than accident does."""
-        return total_density(self.lags_s, center_s, scale_s) / self.rate
+        slow_scale_s = slow_scale(center_s, scale_s)
+        density = 0.0
+        for lag_s in self.lags_s:
+            density += lag_density(lag_s - center_s, center_s, scale_s, slow_scale_s)
+        return density / self.rate
 
     def is_hit(self, center_s: float, scale_s: float) -> bool:
         """Say whether a start lies where it should, and hardly by accident."""
         reach_s = HIT_SCALES * scale_s + STAMP_S
-        return any(abs(lag - center_s) <= reach_s for lag in self.lags_s) and self.odds(center_s, scale_s) > 1
+        for lag_s in self.lags_s:
+            if abs(lag_s - center_s) <= reach_s:
+                return self.odds(center_s, scale_s) > 1
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +104,6 @@ class LagFit:
     lag_s: float
     scale_s: float
     hits: int
-
-
-def total_density(lags_s: Sequence[float], center_s: float, scale_s: float) -> float:
-    """Return the sum of `lag_density` over lags; what they share is computed once, for a burst has hundreds."""
-    slow_scale_s = slow_scale(center_s, scale_s)
-    total = 0.0
-    for lag_s in lags_s:
-        total += lag_density(lag_s - center_s, center_s, scale_s, slow_scale_s)
-    return total
 
 
 def lag_density(away_s: float, center_s: float, scale_s: float, slow_scale_s: float) -> float:
@@ -157,13 +155,27 @@ def start_rate(starts_s: Sequence[float], instant_s: float) -> float:
     return max(near / (2 * DENSITY_WINDOW_S), max(len(starts_s), 1) / span)
 
 
-def lag_rows(function: OffsetFunction, stamps: Sequence[Stamp], starts_s: Sequence[float]) -> list[LagRow]:
-    """Return what a function makes of each stamp; `starts_s` ascending."""
-    return [_lag_row(function, stamp, starts_s) for stamp in stamps]
+class Lags:
+    """What functions make of stamps: of each stamp the same wherever they take it for the same instants."""
+
+    def __init__(self, stamps: Sequence[Stamp], starts_s: Sequence[float]) -> None:
+        """Set stamps against run starts, UTC seconds since 1970, ascending."""
+        self._starts_s = starts_s
+        self._known: list[tuple[Stamp, dict[tuple[float, ...], LagRow]]] = [(stamp, {}) for stamp in stamps]
+
+    def rows(self, function: OffsetFunction) -> list[LagRow]:
+        """Return what a function makes of each stamp."""
+        out = []
+        for stamp, known in self._known:
+            instants = function.instants(stamp.local_s)
+            row = known.get(instants)
+            if row is None:
+                row = known[instants] = _lag_row(instants, stamp, self._starts_s)
+            out.append(row)
+        return out
 
 
-def _lag_row(function: OffsetFunction, stamp: Stamp, starts_s: Sequence[float]) -> LagRow:
-    instants = function.instants(stamp.local_s)
+def _lag_row(instants: Sequence[float], stamp: Stamp, starts_s: Sequence[float]) -> LagRow:
     if stamp.starts_s:
         lags = tuple(instant - start for instant in instants for start in stamp.starts_s)
         return LagRow(lags, len(stamp.starts_s) / DAY_S, stamp.orphan_share)
@@ -194,12 +206,17 @@ def fit_lags(rows: Sequence[LagRow], scales_s: Sequence[float] = SCALES_S) -> La
 
 def log_likelihood(rows: Sequence[LagRow], center_s: float, scale_s: float) -> float:
     """Return the log-likelihood (nats) of all rows against accident; see `fit_lags`."""
-    return sum(
-        math.log(row.orphan_share + (1 - row.orphan_share) * row.odds(center_s, scale_s))
-        if row.lags_s
-        else math.log(row.orphan_share)
-        for row in rows
-    )
+    slow_scale_s = slow_scale(center_s, scale_s)
+    total = 0.0
+    for row in rows:
+        odds = row.orphan_share
+        if row.lags_s:
+            density = 0.0
+            for lag_s in row.lags_s:
+                density += lag_density(lag_s - center_s, center_s, scale_s, slow_scale_s)
+            odds += (1 - odds) * (density / row.rate)
+        total += math.log(odds)
+    return total
 
 
 def refine(rows: Sequence[LagRow], fit: LagFit) -> LagFit:
