@@ -134,13 +134,14 @@ class _Apply:
         self.references = ReferenceEdits(plan, recipe, self.tasks)
         self.tags = PlannedTags(plan, recipe, self.tasks, tag_store)
         self.roots = tuple(dict.fromkeys(task.root for task in self.tasks))
+        self._holding = {task.folder for task in self.tasks} | set(self.roots)
         self.inspected: dict[int, Inspected] = {}
         self.tag = f"{TEMPORARY_PREFIX}{self.digest[:8]}"
 
     @property
     def folders(self) -> tuple[str, ...]:
         """All folders whose logs and locks count."""
-        return state_folders({os.path.dirname(task.source) for task in self.tasks} | set(self.roots))
+        return state_folders(self._holding)
 
     @property
     def state(self) -> str:

@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate import manifest
 from ckpt_migrate.apply.gone import describe_gone
 from ckpt_migrate.apply.room import is_read_only, room_problems
+from ckpt_migrate.apply.taken import TakenNames
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
 from ckpt_migrate.executor.identity import Identity, sight
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Inspected:
+class Inspected(NamedTuple):
     """A directory as the checks found it; `mtime_ns` is its own, nanoseconds since 1970-01-01 UTC."""
 
     identity: Identity
@@ -63,7 +63,7 @@ class Preflight:
         self.problems: list[str] = []
         self.inspected: dict[int, Inspected] = {}
         self._recipe = recipe
-        self._manifests = {template.name for template in recipe.manifests}
+        self._manifests = {template.name.lower() for template in recipe.manifests}
         self._leaving = set(vacated)
         self._folders: dict[str, _Folder] = {}
         self._gone: list[Task] = []
@@ -79,11 +79,13 @@ class Preflight:
         """Check the roots, which get a log or a pointer to it, then the tasks."""
         for root in sorted(roots):
             self.problems += (f"{root}: {problem}" for problem in _root_problems(root))
-        self.problems += _clashes(tasks)
+        spelling = Spelling(task.source for task in tasks)
+        self.problems += _clashes(tasks, spelling)
+        taken = TakenNames([task for task in tasks if task.source != task.target], spelling)
         self._leaving.update(task.source for task in tasks)
         writers = files_open_for_writing([task.source for task in tasks])
         for task in progress.track(tasks, label="Checking", total=len(tasks)):
-            found = list(self._task_problems(task))
+            found = list(self._task_problems(task, taken))
             if task.source in writers:
                 found.append(
                     f"a file in it is open for writing ({writers[task.source]}), so training is at work in it;"
@@ -95,8 +97,8 @@ class Preflight:
         self.problems += describe_gone(self._gone, roots)
         self.problems += room_problems(Counter(task.root for task in tasks), self._recipe, is_dry_run=is_dry_run)
 
-    def _task_problems(self, task: Task) -> Iterator[str]:
-        parent = os.path.dirname(task.source)
+    def _task_problems(self, task: Task, taken: TakenNames) -> Iterator[str]:
+        parent = task.folder
         if parent != task.root and not parent.startswith(task.root.rstrip(os.sep) + os.sep):
             yield f"leads out of its root {task.root} (to {parent})"
             return
@@ -121,13 +123,14 @@ class Preflight:
             yield f"is the same directory as {twin.label}, by another path"
             return
         yield from self._permission_problems(task, folder, found)
-        if task.source != task.target and task.target not in self._leaving and os.path.lexists(task.target):
+        if task.source != task.target and task.target not in self._leaving and taken.has(task):
             other = look(task.target)
             is_itself = (other.device, other.inode) == (found.device, found.inode)
             what = "it differs from the old one in case alone, and this file system ignores case"
             yield f"its new name is taken: {what if is_itself else f'something is at {task.target}'}"
         yield from self._content_problems(task, found)
-        yield from self._manifest_problems(task)
+        if self._recipe.manifests:
+            yield from self._manifest_problems(task)
 
     def _folder(self, path: str) -> _Folder:
         known = self._folders.get(path)
@@ -140,11 +143,11 @@ class Preflight:
 
     def _permission_problems(self, task: Task, folder: _Folder, found: Status) -> Iterator[str]:
         if not folder.is_writable:
-            yield f"cannot be renamed: no permission to write in {os.path.dirname(task.source)}"
+            yield f"cannot be renamed: no permission to write in {task.folder}"
         elif folder.is_frozen:
-            yield f"cannot be renamed: {os.path.dirname(task.source)} {FROZEN}"
+            yield f"cannot be renamed: {task.folder} {FROZEN}"
         elif folder.is_sticky and self._user != folder.owner and not self._may_set_times(found.uid):
-            yield f"cannot be renamed: in {os.path.dirname(task.source)} (sticky) only its owner may rename it"
+            yield f"cannot be renamed: in {task.folder} (sticky) only its owner may rename it"
         if not os.access(task.source, os.R_OK | os.W_OK | os.X_OK):
             yield "no permission to list it and write manifests in it"
         elif not self._may_set_times(found.uid):
@@ -199,10 +202,9 @@ def read_manifest(path: str) -> tuple[FileState | None, bytes | None]:
         return state, None
 
 
-def _clashes(tasks: Sequence[Task]) -> Iterator[str]:
+def _clashes(tasks: Sequence[Task], spelling: Spelling) -> Iterator[str]:
     by_source: dict[str, Task] = {}
     by_target: dict[str, Task] = {}
-    spelling = Spelling(task.source for task in tasks)
     for task in tasks:
         twin = by_source.setdefault(task.source, task)
         if twin is not task:
@@ -211,12 +213,12 @@ def _clashes(tasks: Sequence[Task]) -> Iterator[str]:
         rival = by_target.setdefault(spelling.key(task.target), task)
         if rival is not task:
             yield f"{task.label}: gets the same new name as {rival.label}: {task.target}"
-    for parent in sorted({os.path.dirname(task.source) for task in by_source.values()}):
+    for parent in sorted({task.folder for task in tasks}):
         above = parent
         while above not in by_source and above != os.path.dirname(above):
             above = os.path.dirname(above)
         if above in by_source:
-            inner = next(task for task in by_source.values() if os.path.dirname(task.source) == parent)
+            inner = next(task for task in by_source.values() if task.folder == parent)
             yield f"{inner.label}: lies in {by_source[above].label}, which is in the plan too"
 
 

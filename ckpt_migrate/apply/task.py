@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate.errors import PlanError
 from ckpt_migrate.plan.records import Action
@@ -16,14 +15,14 @@ if TYPE_CHECKING:
     from ckpt_migrate.recipe import Recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """An entry of a plan that is to be carried out.
 
     Attributes:
         item: Its place in the plan, counted from 0.
         label: Its path as the plan has it.
         root: Real path of its root.
+        folder: Path of the folder that holds the directory before and after, links resolved.
         source: Path of the directory, links in its parents resolved.
         target: Path after the migration, likewise.
         shown_target: The same as the user names it.
@@ -35,6 +34,7 @@ class Task:
     item: int
     label: str
     root: str
+    folder: str
     source: str
     target: str
     shown_target: str
@@ -56,15 +56,15 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
         if entry.action is Action.SKIP:
             continue
         run = plan.runs.get(entry.run_id or "")
-        folder, shown_folder, name = folders.place(entry.checkpoint)
-        _, shown_target_folder, target_name = folders.place(entry.target or "")
-        target = folder + target_name
-        shown_target = target if shown_target_folder == folder else shown_target_folder + target_name
+        folder, start, shown_start, name = folders.place(entry.checkpoint)
+        _, _, shown_target_start, target_name = folders.place(entry.target or "")
+        target = start + target_name
+        shown_target = target if shown_target_start == start else shown_target_start + target_name
         parts = recipe.name_after(shown_target, entry.run_id or "")
         where = f"line {entry.line}: {entry.checkpoint}" if entry.line else entry.checkpoint
         if run is None or entry.fingerprint is None or parts is None:
             problems.append(f"{where}: lacks what {entry.action.value} needs (run, fingerprint or a fitting target)")
-        elif shown_folder != shown_target_folder:
+        elif shown_start != shown_target_start:
             problems.append(f"{where}: its target lies in another folder")
         elif (name == target_name) is (entry.action is Action.RENAME):
             problems.append(f"{where}: {entry.action.value} does not fit the target {entry.target}")
@@ -74,7 +74,8 @@ def read_tasks(plan: Plan, recipe: Recipe) -> list[Task]:
                     item=item,
                     label=entry.checkpoint,
                     root=folders.resolve(entry.root),
-                    source=folder + name,
+                    folder=folder,
+                    source=start + name,
                     target=target,
                     shown_target=shown_target,
                     name=parts,
@@ -98,14 +99,11 @@ class _Folders:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._known: dict[str, tuple[str, str]] = {}
+        self._known: dict[str, tuple[str, str, str]] = {}
         self.resolve = lru_cache(maxsize=None)(lambda path: os.path.realpath(plan.absolute(path)))
 
-    def place(self, path: str) -> tuple[str, str, str]:
-        """Return of a path its folder with links resolved, the same as the user names it, and the name in it.
-
-        Folders end with a separator.
-        """
+    def place(self, path: str) -> tuple[str, str, str, str]:
+        """Return of a path its folder and what precedes its name, links resolved; the latter as shown; its name."""
         folder, slash, name = path.rpartition("/")
         if name in {"", ".", ".."}:
             folder, name = os.path.split(self._plan.absolute(path))
@@ -113,5 +111,6 @@ class _Folders:
         known = self._known.get(key)
         if known is None:
             shown = self._plan.absolute(key)
-            known = self._known[key] = (os.path.join(os.path.realpath(shown), ""), os.path.join(shown, ""))
+            folder = os.path.realpath(shown)
+            known = self._known[key] = (folder, os.path.join(folder, ""), os.path.join(shown, ""))
         return *known, name

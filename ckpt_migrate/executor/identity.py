@@ -9,27 +9,23 @@ every path, size and modification time.
 
 from __future__ import annotations
 
-import hashlib
 import os
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt_migrate.executor.status import look
-from ckpt_migrate.scan.listing import fingerprint_rows, list_directory, list_rows
+from ckpt_migrate.scan.listing import LINE, fingerprint_lines, list_directory, list_rows, tree_digest
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
 
     from ckpt_migrate.executor.status import Status
     from ckpt_migrate.records import FileStat
-    from ckpt_migrate.scan.listing import Row
 
 TEMPORARY_PREFIX = ".ckpt-migrate-"
 """Names of our own temporary files and directories begin so; they are never part of a checkpoint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(NamedTuple):
     """Who a directory is.
 
     Attributes:
@@ -68,8 +64,7 @@ def list_files(path: str) -> tuple[FileStat, ...]:
     return tuple(file for file in listing.files if not file.path.startswith(TEMPORARY_PREFIX))
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(NamedTuple):
     """A directory as it is, from one look at it and all in it.
 
     Attributes:
@@ -86,7 +81,7 @@ class Sight:
 
 
 def sight(path: str, status: Status, *, ignored: Collection[str]) -> Sight:
-    """List the directory at `path`, looked at just now; `ignored` are the names of manifests.
+    """List the directory at `path`, looked at just now; `ignored` are the names of manifests in lower case.
 
     Raises:
         OSError: It or something in it cannot be listed.
@@ -95,14 +90,27 @@ def sight(path: str, status: Status, *, ignored: Collection[str]) -> Sight:
     if error is not None:
         raise error
     rows = [row for row in rows if not row[0].startswith(TEMPORARY_PREFIX)]
-    # However they are spelled: their file system may ignore case.
-    names = {name.lower() for name in ignored}
-    kept = [row for row in rows if row[0].lower() not in names]
-    oldest = min([(row[3], row[0], row[2]) for row in kept if row[1] == "file"], default=None)
+    lines = [LINE % row[:4] for row in rows]
+    content: list[str] = []
+    content_bytes = 0
+    oldest: tuple[int, str, int] | None = None
+    for (name, kind, size_bytes, mtime_ns, _), line in zip(rows, lines, strict=True):
+        # However it is spelled: its file system may ignore case.
+        if name.lower() in ignored:
+            continue
+        content_bytes += size_bytes
+        # Times of subdirectories are left out: a copy seldom keeps them.
+        content.append(LINE % (name, kind, size_bytes, 0) if kind == "dir" else line)
+        # The rows are sorted by path, so of files of one time the first stays.
+        if kind == "file" and (oldest is None or mtime_ns < oldest[0]):
+            oldest = (mtime_ns, name, size_bytes)
     witness = None if oldest is None else (oldest[1], oldest[2], oldest[0])
-    identity = Identity(status.inode, status.born_ns, _digest(kept), witness)
-    newest_ns = max([row[3] for row in rows], default=status.mtime_ns)
-    return Sight(identity, fingerprint_rows(status.inode, rows), status.mtime_ns, max(newest_ns, status.mtime_ns))
+    # Listings without bytes all look alike, so they have no digest.
+    digest = tree_digest(content)[:32] if content_bytes else ""
+    identity = Identity(status.inode, status.born_ns, digest, witness)
+    newest_ns = max(status.mtime_ns, max([row[3] for row in rows], default=status.mtime_ns))
+    fingerprint = fingerprint_lines(status.inode, lines, sum([row[2] for row in rows]))
+    return Sight(identity, fingerprint, status.mtime_ns, newest_ns)
 
 
 def recognise(path: str, identity: Identity, device: int) -> Status | None:
@@ -126,28 +134,15 @@ def recognise(path: str, identity: Identity, device: int) -> Status | None:
 
 def is_copy(path: str, identity: Identity, device: int, *, ignored: Collection[str]) -> bool:
     """Say whether the directory at `path` holds exactly what the known one held; False when that held no bytes."""
+    names = {name.lower() for name in ignored}
     try:
         status = look(path)
         if not identity.content or not status.is_directory or status.device != device:
             return False
-        found = sight(path, status, ignored=ignored)
+        found = sight(path, status, ignored=names)
     except OSError:
         return False
     return found.identity.content == identity.content
-
-
-def _digest(rows: Iterable[Row]) -> str:
-    """Return a digest of a listing; empty for one without bytes, because all such listings look alike.
-
-    Times of subdirectories are left out: a copy seldom keeps them.
-    """
-    if not any(row[2] for row in rows):
-        return ""
-    lines = [
-        f"{path}\0{kind}\0{size_bytes}\0{0 if kind == 'dir' else mtime_ns}\n"
-        for path, kind, size_bytes, mtime_ns, _ in rows
-    ]
-    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 def _witnessed(path: str, witness: tuple[str, int, int]) -> bool:

@@ -39,6 +39,10 @@ def order_moves(moving: Iterable[M]) -> list[tuple[M, ...]]:
     for one in listed:
         if one.source in placed:
             continue
+        if one.target not in by_source:
+            placed.add(one.source)
+            units.append((one,))
+            continue
         chain = [one]
         placed.add(one.source)
         while chain[-1].target != chain[-1].source:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -114,7 +114,7 @@ def _find(logged: LoggedItem, goal: Goal, tag: str, located: _Place) -> Finding:
     except OSError as error:
         finding.obstacle = f"{place}: {error.strerror}"
         return finding
-    identity = logged.identity if located.status is not None else replace(logged.identity, inode=found.inode)
+    identity = logged.identity if located.status is not None else logged.identity._replace(inode=found.inode)
     sweeps = _leftovers(logged, goal, place, finding)
     files = _files(logged, goal, place, tag, finding)
     mtime_ns = found.mtime_ns if logged.mtime_ns is None else logged.mtime_ns

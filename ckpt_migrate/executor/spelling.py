@@ -15,16 +15,24 @@ class Spelling:
 
     def __init__(self, known: Iterable[str]) -> None:
         """Look at each folder once, by one of the paths known to be in it."""
-        self._blind: dict[str, bool] = {}
+        self._blind: dict[str, bool] = {}  # by the beginning of a path, up to its last separator and with it
         for path in known:
-            folder, name = os.path.split(path)
-            if folder not in self._blind and name != name.swapcase() and os.path.lexists(path):
-                self._blind[folder] = ignores_case(folder, name)
+            start = path[: path.rfind(os.sep) + 1]
+            if start in self._blind:
+                continue
+            name = path[len(start) :]
+            if name != name.swapcase() and os.path.lexists(path):
+                self._blind[start] = ignores_case(start, name)
 
     def key(self, path: str) -> str:
         """Return what is equal for all spellings of a path's last part; the path itself where case counts."""
-        folder, name = os.path.split(path)
-        return os.path.join(folder, folded(name)) if self._blind.get(folder) else path
+        start = path[: path.rfind(os.sep) + 1]
+        return start + folded(path[len(start) :]) if self._blind.get(start) else path
+
+    def is_exact(self, path: str) -> bool:
+        """Say whether a path's last part surely has one spelling: case counts there, and it has no accents."""
+        start = path[: path.rfind(os.sep) + 1]
+        return self._blind.get(start) is False and path[len(start) :].isascii()
 
 
 def ignores_case(folder: str, name: str) -> bool:

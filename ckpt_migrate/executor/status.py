@@ -11,9 +11,8 @@ import os
 import stat
 import struct
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +25,10 @@ _LAYOUT = struct.Struct("=I16xI4xH2xQ40xqI4x16xqI4x8xII")
 _NS = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(NamedTuple):
     """A file or directory as it is; links are not followed.
+
+    One is made for each directory, so it is a tuple, which is made in a third of the time of a frozen dataclass.
 
     Attributes:
         device: Of its file system, as `os.stat` gives it.

@@ -7,7 +7,6 @@ import hashlib
 import os
 import stat
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from ckpt_migrate.records import FileStat
@@ -22,7 +21,8 @@ holds more is a data set that happens to bear a checkpoint's name, and is report
 _GONE = frozenset({errno.ENOENT, errno.ESTALE})
 _KINDS = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 _KIND_BITS = 0o170_000
-_PATH = itemgetter(0)
+LINE = "%s\0%s\0%s\0%s\n"
+"""An entry of a listing as it is digested: path, kind, size in bytes, modification time (ns)."""
 
 Row: TypeAlias = "tuple[str, str, int, int, tuple[int, int, int]]"
 """An entry of a listing: what a `FileStat` holds, in its order."""
@@ -72,10 +72,10 @@ def list_rows(directory: str) -> tuple[list[Row], OSError | None]:
                         if error.errno not in _GONE:
                             first_error = first_error or error
                         continue
-                    row = _row(prefix + entry.name if prefix else entry.name, status)
-                    found.append(row)
-                    if row[1] == "dir":
-                        pending.append(row[0] + "/")
+                    path = prefix + entry.name if prefix else entry.name
+                    found.append(_row(path, status))
+                    if status.st_mode & _KIND_BITS == stat.S_IFDIR:
+                        pending.append(path + "/")
                     if len(found) > MAX_FILES:
                         return [], OSError(errno.EFBIG, f"holds over {MAX_FILES:,} files", directory)
         except OSError as error:
@@ -83,7 +83,7 @@ def list_rows(directory: str) -> tuple[list[Row], OSError | None]:
                 raise
             if error.errno not in _GONE:
                 first_error = first_error or error
-    found.sort(key=_PATH)
+    found.sort()  # paths are distinct, so nothing but them is compared
     return found, first_error
 
 
@@ -109,15 +109,23 @@ def fingerprint(inode: int, files: Sequence[FileStat]) -> str:
     >>> fingerprint(7, [FileStat("last.ckpt", "file", 5, 0)])
     'ino=7;n=1;bytes=5;tree=97bb8982cd667f42'
     """
-    rows = [(file.path, file.kind, file.size_bytes, file.mtime_ns, None) for file in files]
-    return fingerprint_rows(inode, sorted(rows, key=_PATH))
+    rows = sorted((file.path, file.kind, file.size_bytes, file.mtime_ns) for file in files)
+    return fingerprint_lines(inode, [LINE % row for row in rows], sum([row[2] for row in rows]))
 
 
-def fingerprint_rows(inode: int, rows: Sequence[tuple[str, str, int, int, object]]) -> str:
+def fingerprint_rows(inode: int, rows: Sequence[Row]) -> str:
     """Return the fingerprint of a directory, given its listing sorted by path; see `fingerprint`."""
-    lines = [f"{path}\0{kind}\0{size_bytes}\0{mtime_ns}\n" for path, kind, size_bytes, mtime_ns, _ in rows]
-    tree = hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return f"ino={inode};n={len(rows)};bytes={sum([row[2] for row in rows])};tree={tree}"
+    return fingerprint_lines(inode, [LINE % row[:4] for row in rows], sum([row[2] for row in rows]))
+
+
+def fingerprint_lines(inode: int, lines: Sequence[str], size_bytes: int) -> str:
+    """Return the fingerprint of a directory, given its listing as lines sorted by path, and the bytes in it."""
+    return f"ino={inode};n={len(lines)};bytes={size_bytes};tree={tree_digest(lines)[:16]}"
+
+
+def tree_digest(lines: Sequence[str]) -> str:
+    """Return the SHA-256 of a listing, hexadecimal."""
+    return hashlib.sha256("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def current_fingerprint(path: str) -> str:

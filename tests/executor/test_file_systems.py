@@ -15,6 +15,7 @@ from trees import make_tree, run_id, stamp, uid
 from trees.fuse import mounted
 
 from ckpt_migrate import storage
+from ckpt_migrate.apply import taken
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import DriftError, ExecutionError, LockedError
 from ckpt_migrate.executor import batches, lock
@@ -79,8 +80,12 @@ def test_apply_and_rollback_are_exact_without_any_of_it(blind: Tree, recipe: Rec
     assert tree.snapshot(with_inodes=False) == before
 
 
-def test_a_name_that_is_taken_in_another_case_is_found_beforehand(blind: Tree, recipe: Recipe) -> None:
-    """A stranger at the new name, one directory by two spellings."""
+@pytest.mark.parametrize("many", [1, taken.MANY])
+def test_a_name_that_is_taken_in_another_case_is_found_beforehand(
+    blind: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """A stranger at the new name, one directory by two spellings; where case is ignored a listing does not tell."""
+    monkeypatch.setattr(taken, "MANY", many)
     tree = blind
     for number in range(1, 5):
         tree.add(number)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -54,7 +53,7 @@ def test_another_one_with_the_same_inode_is_told_by_its_birth(directory: Path) -
     who = _who(directory)
     if not who.born_ns:
         pytest.skip("this file system knows no birth times")
-    assert not _is_same(str(directory), replace(who, born_ns=who.born_ns - 1), _device(directory))
+    assert not _is_same(str(directory), who._replace(born_ns=who.born_ns - 1), _device(directory))
 
 
 def test_without_birth_times_the_oldest_file_is_the_witness(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

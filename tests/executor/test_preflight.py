@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from trees import Tree, make_tree, run_id, set_time, stamp, uid
 
+from ckpt_migrate.apply import taken
 from ckpt_migrate.apply.carry_out import apply_plan
 from ckpt_migrate.errors import DriftError
 from ckpt_migrate.rollback import roll_back
@@ -112,8 +113,11 @@ def test_a_stale_plan_is_told_which_apply_renamed_its_directories(small: Tree, r
     )
 
 
+@pytest.mark.parametrize("many", [1, taken.MANY])
 @pytest.mark.parametrize("kind", ["file", "empty directory", "directory", "dangling link"])
-def test_a_taken_target(small: Tree, recipe: Recipe, kind: str) -> None:
+def test_a_taken_target(small: Tree, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, kind: str, many: int) -> None:
+    """It is found by the listing of a folder in which there are many, and by a look at the one name elsewhere."""
+    monkeypatch.setattr(taken, "MANY", many)
     target = small.root / f"{run_id(0)}_{stamp(0)}"
     if kind == "file":
         target.write_bytes(b"x")
