@@ -24,13 +24,12 @@ others hold j, and u times that for the rest.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate.matching.families.stamps import FURTHER_CHECKPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
 ROUNDS = 4
 """How often the bound is tightened; more change nothing that matters."""
@@ -40,8 +39,7 @@ MISSING_SHARE = 0.1
 """Share of directories that were made and are not here: cleaned away, or on another machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One answer of a checkpoint.
 
     Attributes:
@@ -51,6 +49,7 @@ class Edge:
         unmade: Odds that the run has none.
         is_first: Whether it would be the run's first directory; further ones, made when the run was taken up again,
             stand in nobody's way.
+        is_close: Whether it is worth a close look; of others no ghosts are counted.
     """
 
     run_id: str
@@ -58,6 +57,7 @@ class Edge:
     ghost: float = 0.0
     unmade: float = 0.0
     is_first: bool = True
+    is_close: bool = True
 
     @property
     def least_free(self) -> float:
@@ -76,105 +76,125 @@ def certified(odds: float, others: float, free: float) -> float:
     return odds * free / (odds * free + 1 + others)
 
 
-class Claim(NamedTuple):
-    """How strongly a checkpoint claims a run, at most.
+class Claims(NamedTuple):
+    """What the other checkpoints' claims mean for each, by position, one figure for each of its edges.
 
     Attributes:
-        loss: c, the share of its answers that it loses when another checkpoint is put on the run.
-        hold: The chance that it is on the run while no other is.
+        free: e, the share that they leave of the run, at least.
+        taken: The chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
     """
 
-    loss: float
-    hold: float
-
-
-_NO_CLAIM = Claim(0.0, 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Claims:
-    """The claims of all checkpoints.
-
-    Attributes:
-        of: By position, the claims of each checkpoint, by run.
-        losses: The losses of all on each run, those of directories named after it included.
-        holds: The holds, likewise.
-    """
-
-    of: Sequence[Mapping[str, Claim]]
-    losses: Mapping[str, float]
-    holds: Mapping[str, float]
-
-    def free(self, position: int, edge: Edge) -> float:
-        """Return e, the share that the other checkpoints leave of a run, at least."""
-        others = self.losses[edge.run_id] - self.of[position][edge.run_id].loss
-        return max(1 - max(others, 0.0), edge.least_free)
-
-    def taken(self, position: int, edge: Edge) -> float:
-        """Return the chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
-
-        It has another directory of its own. Where this one is a further one, the ghost has a first one as well, which
-        must be among the others, or missing.
-        """
-        others = max(self.holds[edge.run_id] - self.of[position][edge.run_id].hold, 0.0)
-        if not edge.is_first:
-            others = max(others - 1, 0.0) + MISSING_SHARE * min(others, 1.0)
-        return min(others, 1.0)
+    free: Sequence[Sequence[float]]
+    taken: Sequence[Sequence[float]]
 
 
 def find_claims(answers: Sequence[Sequence[Edge]], linked: Collection[str]) -> Claims:
-    """Return the tightened claims of all checkpoints.
+    """Return what the claims of all checkpoints, tightened, leave each of them.
 
     Args:
         answers: The edges of each checkpoint.
         linked: Runs that have a directory of their name already.
     """
-    free = [{edge.run_id: edge.least_free for edge in edges} for edges in answers]
-    claims = Claims((), {}, {})
+    rows = [[_Row.of(edge) for edge in edges] for edges in answers]
+    before = free = [[row.least_free for row in mine] for mine in rows]
     for _ in range(ROUNDS):
-        found = [_claims(edges, shares) for edges, shares in zip(answers, free, strict=True)]
-        losses: defaultdict[str, float] = defaultdict(float)
-        holds: defaultdict[str, float] = defaultdict(float)
-        for run_id in linked:
-            losses[run_id], holds[run_id] = 1 - FURTHER_CHECKPOINT, 1.0
-        for mine in found:
-            for run_id, claim in mine.items():
-                losses[run_id] += claim.loss
-                holds[run_id] += claim.hold
-        claims = Claims(found, losses, holds)
-        free = [{edge.run_id: claims.free(i, edge) for edge in edges} for i, edges in enumerate(answers)]
-    return claims
+        before, free = free, _free(rows, free, linked)
+    return Claims(free, _taken(rows, before, linked))
 
 
-def others_odds(answers: Sequence[Sequence[Edge]], claims: Claims, linked: Collection[str]) -> list[dict[str, float]]:
+class _Row(NamedTuple):
+    """What does not change from round to round of an edge: `answers` and `lost` without the other answers' part."""
+
+    run_id: str
+    odds: float
+    answers: float
+    ghosts: float
+    lost: float
+    least_free: float
+    is_first: bool
+
+    @staticmethod
+    def of(edge: Edge) -> _Row:
+        run_id, odds, ghost, unmade, is_first, _ = edge
+        # A further directory claims nothing: it stands in nobody's way.
+        lost = max((1 - FURTHER_CHECKPOINT) * odds - max(1 - unmade, 0.0) * ghost, 0.0) if is_first else 0.0
+        return _Row(run_id, odds, odds + 1, unmade * ghost, lost, edge.least_free, is_first)
+
+
+def _free(
+    rows: Sequence[Sequence[_Row]], free: Sequence[Sequence[float]], linked: Collection[str]
+) -> list[list[float]]:
+    """Return `Claims.free` from a looser one: without c of all others, what they lose when one is put on the run."""
+    lost = [
+        [row.lost / each for row, each in zip(mine, _answers(mine, shares), strict=True)]
+        for mine, shares in zip(rows, free, strict=True)
+    ]
+    losses = dict.fromkeys(linked, 1 - FURTHER_CHECKPOINT)
+    for mine, own in zip(rows, lost, strict=True):
+        for row, loss in zip(mine, own, strict=True):
+            losses[row.run_id] = losses.get(row.run_id, 0.0) + loss
+    return [
+        [max(1 - max(losses[row.run_id] - loss, 0.0), row.least_free) for row, loss in zip(mine, own, strict=True)]
+        for mine, own in zip(rows, lost, strict=True)
+    ]
+
+
+def _answers(rows: Sequence[_Row], free: Sequence[float]) -> list[float]:
+    """Return, per edge, the sum of all answers: its own odds, those elsewhere at the least, and ghosts of its run."""
+    if len(rows) == 1:
+        return [rows[0].answers + rows[0].ghosts]
+    least = [row.odds * share for row, share in zip(rows, free, strict=True)]
+    total = sum(least)
+    return [row.answers + max(total - own, 0.0) + row.ghosts for row, own in zip(rows, least, strict=True)]
+
+
+def _taken(
+    rows: Sequence[Sequence[_Row]], free: Sequence[Sequence[float]], linked: Collection[str]
+) -> list[list[float]]:
+    """Return `Claims.taken`: how likely the run has another directory, which a ghost of it then needs not lack.
+
+    Where this one is a further one, the ghost has a first one as well, which must be among the others, or missing.
+    """
+    held = [
+        [row.odds / each if row.is_first else 0.0 for row, each in zip(mine, _answers(mine, shares), strict=True)]
+        for mine, shares in zip(rows, free, strict=True)
+    ]
+    holds = dict.fromkeys(linked, 1.0)
+    for mine, own in zip(rows, held, strict=True):
+        for row, hold in zip(mine, own, strict=True):
+            holds[row.run_id] = holds.get(row.run_id, 0.0) + hold
+    out = []
+    for mine, own in zip(rows, held, strict=True):
+        taken = []
+        for row, hold in zip(mine, own, strict=True):
+            others = max(holds[row.run_id] - hold, 0.0)
+            if not row.is_first:
+                others = max(others - 1, 0.0) + MISSING_SHARE * min(others, 1.0)
+            taken.append(min(others, 1.0))
+        out.append(taken)
+    return out
+
+
+def others_odds(answers: Sequence[Sequence[Edge]], claims: Claims, linked: Collection[str]) -> list[list[float]]:
     """Return, per checkpoint, the most that each of its answers counts for, as odds; arguments as for `find_claims`."""
     holders: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
     for run_id in linked:
         holders[run_id].append((1.0, -1))
     for i, edges in enumerate(answers):
-        total = sum(edge.odds for edge in edges)
-        for edge in edges:
-            others = max(total - edge.odds, 0.0) + edge.ghost * edge.unmade
-            held = certified(edge.odds, others, claims.free(i, edge))
-            if edge.is_first and held > LEAST_HELD:
-                holders[edge.run_id].append((held, i))
+        total = sum([edge.odds for edge in edges])
+        for edge, free in zip(edges, claims.free[i], strict=True):
+            if edge.is_first:
+                others = max(total - edge.odds, 0.0) + edge.ghost * edge.unmade
+                held = certified(edge.odds, others, free)
+                if held > LEAST_HELD:
+                    holders[edge.run_id].append((held, i))
     out = []
     for i, edges in enumerate(answers):
-        counts = {}
+        counts = []
         for edge in edges:
-            holding = (held for held, other in holders.get(edge.run_id, ()) if other != i)
-            held = max(holding, default=0.0) if edge.is_first else 0.0
-            counts[edge.run_id] = edge.odds * (1 - (1 - FURTHER_CHECKPOINT) * held)
+            held = 0.0
+            if edge.is_first and edge.run_id in holders:
+                held = max((each for each, other in holders[edge.run_id] if other != i), default=0.0)
+            counts.append(edge.odds * (1 - (1 - FURTHER_CHECKPOINT) * held))
         out.append(counts)
     return out
-
-
-def _claims(edges: Sequence[Edge], shares: Mapping[str, float]) -> dict[str, Claim]:
-    total = sum(edge.odds * shares[edge.run_id] for edge in edges)
-    claims = {}
-    for edge in edges:
-        elsewhere = max(total - edge.odds * shares[edge.run_id], 0.0)
-        answers = edge.odds + 1 + elsewhere + edge.unmade * edge.ghost
-        lost = max((1 - FURTHER_CHECKPOINT) * edge.odds - max(1 - edge.unmade, 0.0) * edge.ghost, 0.0)
-        claims[edge.run_id] = Claim(lost / answers, edge.odds / answers) if edge.is_first else _NO_CLAIM
-    return claims

@@ -76,6 +76,8 @@ def share_copied(cases: Iterable[Case], runs: Mapping[str, Run], world: World) -
     """Return the share of references that cannot be true, so that those which can may be copied as well."""
     believed = copied = 0
     for case in cases:
+        if not case.seen.references:
+            continue
         named = named_runs(case.seen.references)
         scores = [one for one in case.scores if one.run_id in named]
         contradicted = sum(bool(speaking_against(one, case.seen, runs[one.run_id], world)) for one in scores)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate.matching.decision.bound import Edge, certified, find_claims, others_odds
 from ckpt_migrate.matching.decision.contradiction import share_copied, speaking_against
@@ -38,10 +38,10 @@ NAME_TRUST = 0.5
 """Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
 _GONE = ""
 """Stands for ghosts and unlisted runs where answers are told apart by run id."""
+_NEVER_TAKEN = frozenset({_GONE})
 
 
-@dataclass(frozen=True, slots=True)
-class Chances:
+class Chances(NamedTuple):
     """How likely a candidate is.
 
     Attributes:
@@ -55,8 +55,7 @@ class Chances:
     posterior: float
 
 
-@dataclass(frozen=True, slots=True)
-class Weighed:
+class Weighed(NamedTuple):
     """A candidate with its chances."""
 
     score: Score
@@ -103,30 +102,30 @@ def decide(
     answers = [_edges(case, world, runs, loss) for case, loss in zip(cases, losses, strict=True)]
     claims = find_claims(answers, linked)
     counts = others_odds(answers, claims, linked)
-    answers = [
-        [replace(edge, ghost=_ghost(edge, claims.taken(i, edge))) for edge in answers[i]] for i in range(len(cases))
-    ]
-    posteriors = _posteriors(cases, answers, linked, world)
+    ghosts = [list(map(_ghost, edges, taken)) for edges, taken in zip(answers, claims.taken, strict=True)]
+    unlisted = [_unlisted(case, world) for case in cases]
+    gone = [sum(mine) + others for mine, others in zip(ghosts, unlisted, strict=True)]
+    posteriors = _posteriors(answers, gone, linked)
     verdicts = []
     for i, case in enumerate(cases):
-        free = {edge.run_id: claims.free(i, edge) for edge in answers[i]}
-        weighed = _weigh(case, answers[i], _Shares(counts[i], free, posteriors[i]), world)
-        verdicts.append(_decide_one(case, weighed, world, runs))
+        mine = _Shares(counts[i], claims.free[i], ghosts[i], posteriors[i], unlisted[i])
+        verdicts.append(_decide_one(case, _weigh(case, answers[i], mine), world, runs))
     return _refuse_unexplained_sharing(cases, verdicts, runs, linked)
 
 
 def _edges(case: Case, world: World, runs: Mapping[str, Run], losses: Losses) -> list[Edge]:
     """Return the answers of a checkpoint, with the odds of a ghost for those that are worth a close look."""
-    shares = case.shares()
+    every = [one.odds for one in case.scores]
+    total = 1 + sum(every)
     close = {one.run_id for one in case.worth}
     edges = []
-    for one in case.scores:
+    for one, odds in zip(case.scores, every, strict=True):
         ghost = unmade = 0.0
-        if one.run_id in close:
-            run = runs[one.run_id]
-            ghost = one.odds * ghost_odds(one, case.seen, run, world, losses)
-            unmade = world.strata.unmade_odds(one.run_id, shares[one.run_id])
-        edges.append(Edge(one.run_id, one.odds, ghost, unmade, is_first(case.seen, runs[one.run_id])))
+        is_close = one.run_id in close
+        if is_close:
+            ghost = odds * ghost_odds(one, case.seen, runs[one.run_id], world, losses)
+            unmade = world.strata.unmade_odds(one.run_id, odds / total)
+        edges.append(Edge(one.run_id, odds, ghost, unmade, one.is_first, is_close))
     return edges
 
 
@@ -141,36 +140,45 @@ def _unlisted(case: Case, world: World) -> float:
 
 
 def _posteriors(
-    cases: Sequence[Case], answers: Sequence[Sequence[Edge]], linked: Collection[str], world: World
+    answers: Sequence[Sequence[Edge]], gone: Sequence[float], linked: Collection[str]
 ) -> list[dict[str, float]]:
     """Return, per checkpoint, the probability of each candidate, each run being given away once.
 
-    Ghosts and runs that are no candidates are one more answer, which any number of checkpoints may have.
+    Args:
+        answers: The edges of each checkpoint.
+        gone: The odds of ghosts and of runs that are no candidates, which any number of checkpoints may have.
+        linked: Runs that have a directory of their name already.
     """
-    rows, free = [{run_id: CERTAIN} for run_id in sorted(linked)], [set[str]() for _ in linked]
-    for case, edges in zip(cases, answers, strict=True):
-        gone = sum(edge.ghost for edge in edges) + _unlisted(case, world)
-        rows.append({edge.run_id: edge.odds for edge in edges} | {_GONE: gone})
-        free.append({edge.run_id for edge in edges if not edge.is_first} | {_GONE})
+    rows, free = [{run_id: CERTAIN} for run_id in sorted(linked)], [frozenset[str]() for _ in linked]
+    for edges, others in zip(answers, gone, strict=True):
+        row = {edge.run_id: edge.odds for edge in edges}
+        row[_GONE] = others
+        rows.append(row)
+        further = {edge.run_id for edge in edges if not edge.is_first}
+        free.append(_NEVER_TAKEN | further)
     return share_out(rows, free)[len(linked) :]
 
 
 @dataclass(frozen=True, slots=True)
 class _Shares:
-    """What other checkpoints mean for one, by run id.
+    """What other checkpoints mean for one: a figure for each of its answers.
 
     Attributes:
-        counts: The most that each answer counts for, as odds against the others.
-        free: What other checkpoints leave of each run, at least.
-        posterior: The probability of each candidate.
+        counts: The most that the answer counts for, as odds against the others.
+        free: What other checkpoints leave of the run, at least.
+        ghosts: The whole odds of ghosts.
+        posterior: The probability, by run id.
+        unlisted: The odds of all runs that are no candidates, together.
     """
 
-    counts: Mapping[str, float]
-    free: Mapping[str, float]
+    counts: Sequence[float]
+    free: Sequence[float]
+    ghosts: Sequence[float]
     posterior: Mapping[str, float]
+    unlisted: float
 
 
-def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares, world: World) -> list[Weighed]:
+def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares) -> list[Weighed]:
     """Return the candidates worth a close look with what is certain of them, surest first.
 
     A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
@@ -179,20 +187,16 @@ def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares, world: World) -> 
 
     Args:
         case: The checkpoint.
-        edges: Its answers, with the whole odds of ghosts.
+        edges: Its answers, in the order of its candidates.
         shares: What the other checkpoints mean for it.
-        world: The shared facts.
     """
-    scores = {one.run_id: one for one in case.worth}
-    total = sum(shares.counts.values())
-    unlisted = _unlisted(case, world)
+    total = sum(shares.counts)
     out = []
-    for edge in edges:
-        if edge.run_id in scores:
-            others = max(total - shares.counts[edge.run_id], 0.0) + edge.ghost + unlisted
-            bound = certified(edge.odds, others, shares.free[edge.run_id])
-            chances = Chances(bound, edge.ghost / edge.odds, shares.posterior[edge.run_id])
-            out.append(Weighed(scores[edge.run_id], chances))
+    for i, (one, edge) in enumerate(zip(case.scores, edges, strict=True)):
+        if edge.is_close:
+            ghost = shares.ghosts[i]
+            bound = certified(edge.odds, max(total - shares.counts[i], 0.0) + ghost + shares.unlisted, shares.free[i])
+            out.append(Weighed(one, Chances(bound, ghost / edge.odds, shares.posterior[edge.run_id])))
     return sorted(out, key=lambda one: (-one.chances.bound, one.score.run_id))
 
 
@@ -204,29 +208,33 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
     reason = why_not(case, best.score, best.chances, run, world)
     by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
     if reason is None:
-        shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES] if one is not best)
-        nearest = nearest_words(best.score, [one for one in case.scores if one is not best.score], best.chances.ghost)
+        shown = _shown([one for one in by_posterior[:MOST_CANDIDATES] if one is not best], case, world, runs)
+        rival = next((one for one in case.scores if one is not best.score), None)
+        nearest = nearest_words(best.score, rival, best.chances.ghost)
         weights = explain(best.score, case.seen, run, world, best.chances.bound, nearest=nearest)
-        return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, _worth(shown))
+        return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, shown)
     if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
         by_posterior = [_doubted(one) for one in by_posterior]
-    shown = tuple(_rank(one, case, world, runs) for one in by_posterior[:MOST_CANDIDATES])
+    shown = _shown(by_posterior[:MOST_CANDIDATES], case, world, runs, fewest=FEWEST_CANDIDATES)
     status = Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED
-    return Verdict(case.checkpoint, status, reason=reason, candidates=_worth(shown, FEWEST_CANDIDATES))
+    return Verdict(case.checkpoint, status, reason=reason, candidates=shown)
 
 
 def _doubted(one: Weighed) -> Weighed:
     """Return a candidate of a directory whose name, and with it all that the model knows, may be another's."""
-    return replace(one, chances=replace(one.chances, posterior=one.chances.posterior * NAME_TRUST))
+    return one._replace(chances=one.chances._replace(posterior=one.chances.posterior * NAME_TRUST))
 
 
-def _worth(shown: Sequence[RankedRun], fewest: int = 0) -> tuple[RankedRun, ...]:
-    return tuple(one for i, one in enumerate(shown) if one.confidence >= LEAST_SHOWN or i < fewest)
-
-
-def _rank(one: Weighed, case: Case, world: World, runs: Mapping[str, Run]) -> RankedRun:
-    run, chance = runs[one.score.run_id], one.chances.posterior
-    return RankedRun(run.run_id, chance, explain(one.score, case.seen, run, world, chance))
+def _shown(
+    ranked: Sequence[Weighed], case: Case, world: World, runs: Mapping[str, Run], *, fewest: int = 0
+) -> tuple[RankedRun, ...]:
+    """Return candidates with their weights: those that are worth a person's time, and so many of the first anyhow."""
+    out = []
+    for i, one in enumerate(ranked):
+        run, chance = runs[one.score.run_id], one.chances.posterior
+        if chance >= LEAST_SHOWN or i < fewest:
+            out.append(RankedRun(run.run_id, chance, explain(one.score, case.seen, run, world, chance)))
+    return tuple(out)
 
 
 def _refuse_unexplained_sharing(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from sys import intern
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.stamps import best_reading, name_difference
@@ -10,7 +11,7 @@ from ckpt_migrate.matching.model.pair import FAMILIES
 from ckpt_migrate.matching.records import Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from ckpt_migrate.matching.model.pair import Score, Seen, World
     from ckpt_migrate.tracking.records import Run
@@ -35,6 +36,7 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float, *, nea
         bound: The certified probability.
         nearest: The best rival and the ghost, in words; empty where they are shown otherwise.
     """
+    # Thousands of directories say the same of some family: one copy of the words serves all.
     words = {
         **one.words,
         "reference": _reference_words(one, seen),
@@ -42,14 +44,15 @@ def explain(one: Score, seen: Seen, run: Run, world: World, bound: float, *, nea
         "mtime": _end_words(seen, run),
         "params": _param_words(one, seen, world),
     }
-    shares = [Weight(family, one.share(family), words.get(family, "")) for family in FAMILIES]
-    spoken = sorted((weight for weight in shares if weight.bits), key=lambda weight: -abs(weight.bits))
+    shares = [(family, one.share(family)) for family in FAMILIES]
+    spoken = [Weight(family, bits, intern(words.get(family, ""))) for family, bits in shares if bits]
+    spoken.sort(key=lambda weight: -abs(weight.bits))
     total = sum(weight.bits for weight in spoken) + one.prior
     bound = min(bound, _LARGEST_BOUND)
     certified_bits = math.log2(bound / (1 - bound)) if bound > 0 else total
     return (
         *spoken,
-        Weight("prior", one.prior, _prior_words(one, world)),
+        Weight("prior", one.prior, intern(_prior_words(one, world))),
         Weight(REST, certified_bits - total, nearest or "other runs, other directories, and twins that may be gone"),
     )
 
@@ -81,15 +84,14 @@ def lines(weights: Iterable[Weight]) -> list[str]:
     ]
 
 
-def nearest_words(best: Score, others: Sequence[Score], ghost: float) -> str:
+def nearest_words(best: Score, rival: Score | None, ghost: float) -> str:
     """Return in words how far behind a run its best rival is, and a twin of it that is gone.
 
     Args:
         best: The pair.
-        others: All other candidates.
+        rival: The best of the other candidates; None without any.
         ghost: The odds of a ghost of the run, against it.
     """
-    rival = min(others, key=lambda one: (-one.bits, one.run_id), default=None)
     near = "no other run is near" if rival is None else f"run {rival.run_id} is {_behind(best.bits - rival.bits)}"
     gone = f"a twin that is gone {_behind(-math.log2(ghost))}" if ghost > 0 else "no twin that is gone counts"
     return f"other runs, other directories, and twins that may be gone: {near}, {gone}"

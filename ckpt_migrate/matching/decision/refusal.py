@@ -96,7 +96,8 @@ def _why_not_of_parent(case: Case, best: Score) -> str:
 
 def is_some_fit(case: Case) -> bool:
     """Say whether it is likelier, by its candidates' odds, that some run fits than that none does."""
-    return sum(one.odds for one in case.scores) >= 1
+    best = case.scores[0].odds if case.scores else 0.0
+    return best >= 1 or sum([one.odds for one in case.scores]) >= 1
 
 
 def why_no_candidate(seen: Seen) -> str:
