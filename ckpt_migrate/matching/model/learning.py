@@ -24,6 +24,7 @@ from ckpt_migrate.matching.families.stamps import (
 from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
+from ckpt_migrate.matching.model.lone import expect_lone
 from ckpt_migrate.matching.model.pair import World
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN
@@ -34,7 +35,6 @@ from ckpt_migrate.matching.model.twins import (
     PRIOR_NEIGHBOURS,
     PRIOR_SIBLINGS,
     count_twins,
-    expect_lone,
 )
 from ckpt_migrate.matching.model.weigh import weigh_again, weigh_all
 

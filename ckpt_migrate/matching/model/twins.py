@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 from array import array
 from collections import defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.compare import apart
@@ -36,10 +36,6 @@ PRIOR_SIBLINGS, PRIOR_NEIGHBOURS, PRIOR_RUNS = 0.1, 0.7, 2.5
 in most of them none has. So many siblings, and neighbours, of so many runs are taken for known."""
 PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
 """Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
-SEEN_WORTH = 0.25
-"""What a directory beside a run that stands alone counts for. It shows a sibling that is gone while the run's own
-directory is here; the chance that this one is gone as well is weighed apart, and few runs cannot show it to be small:
-counted fully, no project of less than some hundred runs would be decided."""
 GLOBAL_WORTH = 4.0
 """How many pairs of its own launch the rate of the whole experiment is worth."""
 
@@ -82,6 +78,21 @@ NO_PAIRS = Pairs((), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """Pairs of siblings that differ in no param but the allowed.
+
+    Attributes:
+        here: Those of a run's own launch.
+        everywhere: Those of its experiment.
+        share: Share of pairs that do, first by those of the launch, then by those of the experiment.
+    """
+
+    here: tuple[Pair, ...]
+    everywhere: tuple[Pair, ...]
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class Twins:
     """What is known of siblings.
 
@@ -110,6 +121,31 @@ class Twins:
     _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
         default_factory=dict, compare=False, repr=False
     )
+    _alike_to: dict[tuple[str, int, frozenset[str], frozenset[str]], Alike] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def alike_to(self, run: Run, keys: frozenset[str], allowed: frozenset[str]) -> Alike:
+        """Return the pairs of siblings that look alike as a directory and a run do.
+
+        Args:
+            run: The run.
+            keys: Keys that both have.
+            allowed: Those in which they differ.
+        """
+        launch = self.launches.get(run.run_id, -1)
+        launch = launch if launch in self.local else -1  # one answer for all that were launched alone
+        known = self._alike_to.get((run.experiment_id, launch, keys, allowed))
+        if known is None:
+            here, alike_here = self.telling(launch, keys), self.alike(launch, keys, allowed)
+            overall = self.alike_share(run.experiment_id, keys, allowed)
+            known = Alike(
+                alike_here.pairs,
+                self.alike(run.experiment_id, keys, allowed).pairs,
+                (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH) if keys else 1.0,
+            )
+            self._alike_to[run.experiment_id, launch, keys, allowed] = known
+        return known
 
     def telling(self, place: str | int, keys: frozenset[str]) -> Pairs:
         """Return the pairs of an experiment (by id) or launch that logged these keys; all where there are none.
@@ -236,46 +272,3 @@ def _pair(
         one == other if one and other else None,
         weight,
     )
-
-
-def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s: Sequence[float]) -> Twins:
-    """Return what is known of siblings with how many, all gone, a run that stands alone is expected to have had.
-
-    A visible group of m is what is left of about n = m / (1 - g) when a share g is gone. For each such group there
-    are P(1 left of n) / P(2 or more left of n) groups of which one run is left; it has lost n - 1 siblings. Or they
-    are seen: of several directories made with a run that stands alone, all but one are of siblings that are gone.
-
-    Args:
-        twins: What is known of siblings.
-        runs: All runs.
-        gone_share: Share of directories whose run is gone.
-        stamped_s: When the run of each directory began by its stamp, UTC seconds, ascending.
-    """
-    seen: defaultdict[str, int] = defaultdict(int)
-    lost: defaultdict[str, float] = defaultdict(float)
-    alone: defaultdict[str, int] = defaultdict(int)
-    for run in runs:
-        visible = 1 + twins.siblings.get(run.run_id, 0.0)
-        if visible < 1 + PRIOR_ALIKE:
-            alone[run.experiment_id] += 1
-            seen[run.experiment_id] += max(_count_near(stamped_s, run, twins.window_s) - 1, 0)
-            continue
-        size = max(2, round(visible / (1 - gone_share)))
-        one_left = size * (1 - gone_share) * gone_share ** (size - 1)
-        more_left = max(1 - one_left - gone_share**size, 1e-9)
-        lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
-    gone_odds = gone_share / (1 - gone_share)
-    experiments = alone.keys() | lost.keys()
-    told = frozenset(each for each in experiments if SEEN_WORTH * seen[each] > lost[each])
-    lone = {
-        each: (max(lost[each], SEEN_WORTH * seen[each]) + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS)
-        for each in sorted(experiments)
-    }
-    return replace(twins, lone=lone, told=told)
-
-
-def _count_near(stamped_s: Sequence[float], run: Run, window_s: float) -> int:
-    if run.start_utc_ms is None:
-        return 0
-    start_s = run.start_utc_ms / 1000
-    return bisect.bisect_right(stamped_s, start_s + window_s) - bisect.bisect_left(stamped_s, start_s - window_s)
