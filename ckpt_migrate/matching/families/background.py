@@ -51,6 +51,9 @@ class ParamIndex:
             columns = zip(*(self._params[position].canonicals for position in positions), strict=True)
             for key, column in zip(sorted(layout), columns, strict=True):
                 self._counts.update({(key, value): count for value, count in Counter(column).items()})
+        common = {key for key, total in self._totals.items() if total * 2 >= len(self)}
+        self._varying = common & {key for (key, _), count in self._counts.items() if count < self._totals[key]}
+        self._constant = common - self._varying
         logging = sum(map(bool, params.values()))
         self.telling = frozenset(key for key in wanted if 0 < self._totals[key] < logging)
         self._tables: dict[tuple[frozenset[str], frozenset[str]], Sequence[_Table]] = {}
@@ -149,11 +152,16 @@ class ParamIndex:
     def rarest(self, config: Params) -> tuple[str, int, int] | None:
         """Return the key of a config, of those that most runs have, whose value is rarest: key, count, of how many."""
         best: tuple[str, int, int] | None = None
-        for key, canonical in zip(config.layout.keys, config.canonicals, strict=True):
-            count, total = self._counts.get((key, canonical), 0), self._totals[key]
-            if count and total * 2 >= len(self) and (best is None or count * best[2] < best[1] * total):
-                best = (key, count, total)
-        return best
+        # One that is the same in all runs is rarer than none: those are looked at where nothing else is known.
+        for keys in (self._varying, self._constant):
+            for key, canonical in zip(config.layout.keys, config.canonicals, strict=True):
+                if key in keys:
+                    count, total = self._counts.get((key, canonical), 0), self._totals[key]
+                    if count and (best is None or count * best[2] < best[1] * total):
+                        best = (key, count, total)
+            if best is not None:
+                return best
+        return None
 
 
 class _Table:

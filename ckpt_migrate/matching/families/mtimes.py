@@ -13,7 +13,7 @@ from ckpt_migrate.matching.clock.zones import local_seconds
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.model.pair import Seen, World
     from ckpt_migrate.recipe import Recipe
@@ -270,14 +270,21 @@ def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float
 
     A host whose clock is off writes stamps and files alike, so the end is looked for by both clocks.
     """
-    if seen.newest_s is None:
-        return 0.0
-    habit = world.ends.of(seen.path, is_complete=seen.is_complete)
-    skew = seen.clock.lag_s
-    plain = habit.density(seen.newest_s, start_s, end_s, world.span_s)
-    if abs(skew) <= 2 * DEFAULT_SCALE_S:
-        return plain
-    return 0.5 * (plain + habit.density(seen.newest_s - skew, start_s, end_s, world.span_s))
+    return end_densities(seen, world)(start_s, end_s)
+
+
+def end_densities(seen: Seen, world: World) -> Callable[[float, float], float]:
+    """Return `end_density` of one directory as a function of a run's start and end: its own part is looked up once."""
+    newest_s, span_s = seen.newest_s, world.span_s
+    if newest_s is None:
+        return lambda _start_s, _end_s: 0.0
+    density = world.ends.of(seen.path, is_complete=seen.is_complete).density
+    skew_s = seen.clock.lag_s
+    if abs(skew_s) <= 2 * DEFAULT_SCALE_S:
+        return lambda start_s, end_s: density(newest_s, start_s, end_s, span_s)
+    return lambda start_s, end_s: (
+        0.5 * (density(newest_s, start_s, end_s, span_s) + density(newest_s - skew_s, start_s, end_s, span_s))
+    )
 
 
 def end_bits(seen: Seen, run: Run, world: World) -> float:

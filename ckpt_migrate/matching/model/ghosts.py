@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.mtimes import DURATION_DECADES_NATS, SHORTEST_RUN_S, end_density
+from ckpt_migrate.matching.families.mtimes import DURATION_DECADES_NATS, SHORTEST_RUN_S, end_densities
 from ckpt_migrate.matching.families.stamps import best_reading, further_density, is_inside, stamp_density, start_density
 from ckpt_migrate.matching.model.pair import exp2
 from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, PRIOR_ALIKE, PRIOR_RUNS
@@ -108,9 +108,9 @@ class _Kernel:
         # 0 where the stamp, or the end, tells nothing of any run
         self._stamp = stamp_density(seen, run, world) if is_timed and seen.readings else 0.0
         self._away_s = min([abs(each.lag_to(self._start_s)) for each in seen.readings], default=0.0)
-        self._end = 0.0
+        self._end, self._end_density = 0.0, end_densities(seen, world)
         if one.mtime and is_timed and run.end_utc_ms is not None:
-            self._end = end_density(seen, self._start_s, self._end_s, world)
+            self._end = self._end_density(self._start_s, self._end_s)
         other = one.other_metric
         self._metric = {same: share + (1 - share) * other for same, share in _SAME_METRICS.items()}
 
@@ -200,5 +200,4 @@ class _Kernel:
             return 1.0
         if ends_apart_s is None:
             return SAME_END
-        end_s = self._end_s + ends_apart_s
-        return end_density(self._seen, self._start_s + apart_s, end_s, self._world) / self._end
+        return self._end_density(self._start_s + apart_s, self._end_s + ends_apart_s) / self._end
