@@ -20,6 +20,7 @@ from ckpt_migrate.matching.clock.lags import (
     Stamp,
     fit_lags,
     refine,
+    start_rate,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 DECISIVE_MARGIN_NATS = 7.0
 """Margin at which the inferred zone was right in 114 of 114 simulated projects of 8 to 100 checkpoints."""
 MOST_REPEATED, REPEATED_S = 0.2, 10.0
-"""A second clock is not told by runs of which so large a share is followed by another after just its difference."""
+"""A second clock is not told by runs of which so large a share is followed by another after just its difference..."""
+FEWEST_REPEATED, REPEATED_OF_HITS, REPEATED_BY_CHANCE = 2, 0.1, 3.0
+"""...nor by fewer, if they are so many, so large a share of the stamps it explains, and so many times those by chance."""
 SECOND_CLOCK_NATS = DECISIVE_MARGIN_NATS + math.log(100)
 """What a second clock must add: the margin, and a choice among some hundred functions."""
 FEWEST_BY_EACH = 3
@@ -128,7 +131,7 @@ def _second_clocks(
         hits = sum(row.is_hit(fit.lag_s, fit.scale_s) for row in rows)
         gain = _gain(left, rows, fit)
         is_told = FEWEST_BY_EACH <= hits <= first.fit.hits and gain >= SECOND_CLOCK_NATS
-        if is_told and not _repeats(function, first.function, left, starts_s):
+        if is_told and not _repeats(function, first.function, left, hits, starts_s):
             second = Fitted(function, replace(fit, log_likelihood=gain, hits=hits), left, rows)
             guesses.append(Guess((first, second), first.fit.log_likelihood + gain - math.log(len(functions))))
     return guesses
@@ -155,12 +158,13 @@ def _free_starts(first: Fitted, explained: Sequence[Stamp], starts_s: Sequence[f
 
 
 def _repeats(
-    function: OffsetFunction, first: OffsetFunction, stamps: Sequence[Stamp], starts_s: Sequence[float]
+    function: OffsetFunction, first: OffsetFunction, stamps: Sequence[Stamp], hits: int, starts_s: Sequence[float]
 ) -> bool:
     """Say whether runs start again after just the time by which two clocks differ, so that either explains a stamp.
 
     What an archive does to files' times (zip keeps them as local ones) it does by whole hours as well: where jobs start
-    every hour, they speak for the wrong clock with the stamps.
+    every hour, they speak for the wrong clock with the stamps. So do jobs of which some were started again an hour
+    later: of a few both runs are left, and of others only the second.
     """
     apart = sorted(
         there - here
@@ -174,7 +178,10 @@ def _repeats(
         again += at < len(starts_s) and starts_s[at] <= start + shift_s + REPEATED_S
         if again >= MOST_REPEATED * len(starts_s):
             return True
-    return not starts_s
+    if again < max(FEWEST_REPEATED, REPEATED_OF_HITS * hits):
+        return not starts_s
+    by_chance = sum(2 * REPEATED_S * start_rate(starts_s, start + shift_s) for start in starts_s)
+    return again >= REPEATED_BY_CHANCE * by_chance
 
 
 def _repeated_rate(
