@@ -44,3 +44,25 @@ def test_a_clock_that_is_minutes_off_is_found_where_launches_on_several_days_agr
     assert clock.summary.offset_s is not None
     assert abs(clock.summary.offset_s - 200) < 5
     assert not clock.warnings
+
+
+def hourly(gone: int) -> tuple[list[Stamp], list[float]]:
+    """Return stamps and run starts of fifty trainings, twelve run again an hour later; some first runs are gone."""
+    rng = Random(6)  # noqa: S311 - the same every time
+    first = [MORNING.timestamp() + 40_000 * turn + rng.uniform(0, 30_000) for turn in range(50)]
+    again = [start + 3600 + rng.gauss(0, 0.3) for start in first[:12]]
+    return stamps_at([start + 1.5 for start in first]), sorted([*first[gone:], *again])
+
+
+def test_what_was_run_again_an_hour_later_is_no_second_clock() -> None:
+    """Nine first runs were deleted, and of three both are left: those three tell what the hour means."""
+    stamps, starts = hourly(gone=9)
+    clock = fit_clock(stamps, starts)
+    assert len(clock.phases) == 1
+    assert clock.summary.timezone == "Asia/Tokyo"
+
+
+def test_a_second_clock_an_hour_away_is_found_where_nothing_is_run_again() -> None:
+    """The same stamps and starts without those few are what a second machine, one zone to the west, leaves."""
+    stamps, starts = hourly(gone=12)
+    assert len(fit_clock(stamps, starts).phases) == 2

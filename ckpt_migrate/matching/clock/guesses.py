@@ -33,7 +33,7 @@ DECISIVE_MARGIN_NATS = 7.0
 MOST_REPEATED, REPEATED_S = 0.2, 10.0
 """A second clock is not told by runs of which so large a share is followed by another after just its difference..."""
 FEWEST_REPEATED, REPEATED_OF_HITS, REPEATED_BY_CHANCE = 2, 0.1, 3.0
-"""...nor by fewer, if they are so many, so large a share of the stamps it explains, and so many times those by chance."""
+"""...nor by fewer: so many, so large a share of the stamps it explains, and so many times those expected by chance."""
 SECOND_CLOCK_NATS = DECISIVE_MARGIN_NATS + math.log(100)
 """What a second clock must add: the margin, and a choice among some hundred functions."""
 FEWEST_BY_EACH = 3

@@ -123,7 +123,7 @@ class _Kernel:
         """
         run = self._run
         alike = twins.alike_to(run, self._keys, self._allowed)
-        prior = self._prior(twins.window_s)
+        prior = self._prior(twins)
         total, count = self._add(alike.here, prior, 1.0)
         if len(alike.here) < GLOBAL_WORTH:
             total, count = self._add(alike.everywhere, total, count)
@@ -143,16 +143,16 @@ class _Kernel:
             count += pair.weight
         return total, count
 
-    def _prior(self, window_s: float) -> float:
+    def _prior(self, twins: Twins) -> float:
         """Return the ratio for a sibling of which nothing is known but that it was launched within the window."""
         ratio = 1.0
         if self._stamp:
-            density = 1 / (2 * window_s)
-            if self._away_s > window_s:
-                density = max(start_density(self._seen, self._start_s + sign * window_s) for sign in (-1, 1))
+            density = 1 / (2 * (twins.window_s - twins.nearest_s))
+            if self._away_s > twins.window_s:
+                density = max(start_density(self._seen, self._start_s + sign * twins.window_s) for sign in (-1, 1))
             ratio *= max(density, self._further) / self._stamp
         apart = (SAME_END if self._end else 1.0) * self._metric[None]
-        replica = REPLICA if window_s < NEAR_WINDOW_S else 0.0
+        replica = 0.0 if twins.nearest_s else REPLICA
         return ratio * (replica + (1 - replica) * apart)
 
     def echo_odds(self, gone_share: float) -> float:

@@ -181,8 +181,10 @@ def find_twins(
     gone_share = share_gone(cases)
     stamped_s = sorted(_began_s(cases, runs))
     out = []
-    for width_s, prior in ((window_s, PRIOR_SIBLINGS), (NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
-        twins = count_twins(runs.values(), world.index.logged, values, world.strata, window_s=width_s, prior=prior)
+    for low_s, high_s, prior in ((0.0, window_s, PRIOR_SIBLINGS), (window_s, NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
+        twins = count_twins(
+            runs.values(), world.index.logged, values, world.strata, nearest_s=low_s, window_s=high_s, prior=prior
+        )
         out.append(expect_lone(twins, runs.values(), gone_share, stamped_s))
     return tuple(out)
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.model.twins import PRIOR_ALIKE, PRIOR_RUNS
+from ckpt_migrate.matching.model.twins import PRIOR_RUNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.model.twins import Twins
     from ckpt_migrate.tracking.records import Run
 
+LEAST_BESIDE = 0.25
+"""A run beside one whose kind has a directory in fewer cases than these stands alone."""
 SEEN_WORTH = 0.25
 """What a directory beside a run that stands alone counts for. It shows a sibling that is gone while the run's own
 directory is here; the chance that this one is gone as well is weighed apart, and few runs cannot show it to be small:
@@ -36,17 +38,19 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s:
     """
     seen: defaultdict[str, int] = defaultdict(int)
     lost: defaultdict[str, float] = defaultdict(float)
-    alone: defaultdict[str, int] = defaultdict(int)
+    alone: defaultdict[str, float] = defaultdict(float)
     for run in runs:
-        visible = 1 + twins.siblings.get(run.run_id, 0.0)
-        if visible < 1 + PRIOR_ALIKE:
-            alone[run.experiment_id] += 1
-            seen[run.experiment_id] += max(_count_near(stamped_s, run, twins.window_s) - 1, 0)
+        beside = twins.siblings.get(run.run_id, 0.0)
+        in_group = min(beside, 1.0) if beside >= LEAST_BESIDE else 0.0
+        alone[run.experiment_id] += 1 - in_group
+        if not in_group:
+            own = _count_near(stamped_s, run, twins.nearest_s) if twins.nearest_s else 1
+            seen[run.experiment_id] += max(_count_near(stamped_s, run, twins.window_s) - own, 0)
             continue
-        size = max(2, round(visible / (1 - gone_share)))
+        size = max(2, round((1 + beside) / (1 - gone_share)))
         one_left = size * (1 - gone_share) * gone_share ** (size - 1)
         more_left = max(1 - one_left - gone_share**size, 1e-9)
-        lost[run.experiment_id] += one_left / more_left * (size - 1) / visible
+        lost[run.experiment_id] += in_group * one_left / more_left * (size - 1) / (1 + beside)
     gone_odds = gone_share / (1 - gone_share)
     experiments = alone.keys() | lost.keys()
     told = frozenset(each for each in experiments if SEEN_WORTH * seen[each] > lost[each])

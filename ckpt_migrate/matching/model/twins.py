@@ -97,6 +97,7 @@ class Twins:
     """What is known of siblings.
 
     Attributes:
+        nearest_s: Siblings nearer than this are counted elsewhere, seconds.
         window_s: Half-width of the window of a launch, seconds.
         prior: How many siblings PRIOR_RUNS runs are taken to have, before any is seen.
         pairs: Pairs by the experiment of the first, a sample.
@@ -108,6 +109,7 @@ class Twins:
         told: Experiments of which the directories tell that, and not the runs that are left: those are no example.
     """
 
+    nearest_s: float
     window_s: float
     prior: float
     pairs: Mapping[str, Pairs]
@@ -191,6 +193,7 @@ def count_twins(
     values: Mapping[str, tuple[float, ...]],
     strata: Strata,
     *,
+    nearest_s: float,
     window_s: float,
     prior: float,
 ) -> Twins:
@@ -201,6 +204,7 @@ def count_twins(
         logged: What each run logged of keys that configs have, by run id; empty where it logged none.
         values: Last values of the metrics in question, rounded as in file names, by run id.
         strata: How often each kind of run has a directory.
+        nearest_s: As in `Twins`; 0 to count all within the window.
         window_s: Half-width of the window of a launch, seconds.
         prior: As in `Twins`.
     """
@@ -224,13 +228,17 @@ def count_twins(
             launch += 1
         launches[run_id] = launch
         low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
-        siblings[run_id] = sums[high] - sums[low] - weights[i]
+        inner_low, inner_high = i, i + 1
+        if nearest_s:
+            inner_low = bisect.bisect_left(starts, start - nearest_s)
+            inner_high = bisect.bisect_right(starts, start + nearest_s)
+        siblings[run_id] = sums[high] - sums[low] - (sums[inner_high] - sums[inner_low])
         if high - low == 1:
             continue
         found = [
             i * len(timed) + k
             for k in [i + step for step in PARTNERS]
-            if low <= k < high and are_told[k] is are_told[i]
+            if (low <= k < inner_low or inner_high <= k < high) and are_told[k] is are_told[i]
         ]
         pairs[run.experiment_id].extend(found)
         local[launch].extend(found)
@@ -242,6 +250,7 @@ def count_twins(
         return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in found])
 
     return Twins(
+        nearest_s,
         window_s,
         prior,
         {experiment: look_at(places, MOST_PAIRS) for experiment, places in pairs.items() if places},

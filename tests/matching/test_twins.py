@@ -1,0 +1,56 @@
+"""Twins: who counts as launched beside a run, near and far, and what that says of runs that are gone."""
+
+from __future__ import annotations
+
+from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.values import comparable
+from ckpt_migrate.matching.model.lone import expect_lone
+from ckpt_migrate.matching.model.strata import SINGLE, Strata, Stratum
+from ckpt_migrate.matching.model.twins import Twins, count_twins
+from ckpt_migrate.tracking.records import Run
+
+HERE: Stratum = ("1", SINGLE, True, False, False)
+SELDOM: Stratum = ("1", SINGLE, True, False, True)
+RARELY: Stratum = ("2", SINGLE, True, False, False)
+MADE = {HERE: 380.0, SELDOM: 160.0, RARELY: 20.0}
+TOTAL = 400
+
+
+def twins_of(starts: dict[str, tuple[float, Stratum]], *, nearest_s: float = 0.0, window_s: float = 5.0) -> Twins:
+    """Return what is known of runs that began at these seconds; the second of each is its kind."""
+    runs = [
+        Run(run_id, "", kind[0], "", "FINISHED", False, int(1000 * start_s), None, None, "memory://")  # noqa: FBT003 - is_deleted
+        for run_id, (start_s, kind) in starts.items()
+    ]
+    strata = Strata(
+        {run_id: kind for run_id, (_, kind) in starts.items()}, dict.fromkeys(MADE, TOTAL), MADE, frozenset()
+    )
+    logged = {run_id: comparable({}, KeyPatterns(())) for run_id in starts}
+    twins = count_twins(runs, logged, {}, strata, nearest_s=nearest_s, window_s=window_s, prior=0.1)
+    return expect_lone(twins, runs, 0.1, [])
+
+
+def test_who_is_near_is_not_counted_among_the_far() -> None:
+    """A replica started at once says nothing of what is started again minutes later, nor the other way round."""
+    starts = {"a": (0.0, HERE), "b": (1.0, HERE), "c": (200.0, HERE)}
+    near, far = twins_of(starts), twins_of(starts, nearest_s=5.0, window_s=300.0)
+    assert {run_id: round(count, 2) for run_id, count in near.siblings.items()} == {"a": 1.0, "b": 1.0, "c": 0.0}
+    assert {run_id: round(count, 2) for run_id, count in far.siblings.items()} == {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert {abs(pair.apart_s) for pair in near.pairs["1"].pairs} == {1.0}
+    assert {abs(pair.apart_s) for pair in far.pairs["1"].pairs} == {199.0, 200.0}
+
+
+def test_a_sibling_of_a_kind_that_seldom_has_a_directory_is_a_sibling_all_the_same() -> None:
+    """A colleague's run with the same config at the same second: her kind has fewer directories here, not none."""
+    alone = {f"run {turn}": (1000.0 * turn, HERE) for turn in range(20)}
+    none = twins_of(alone).lone["1"]
+    seldom = twins_of(alone | {"hers": (1.0, SELDOM)}).lone["1"]
+    often = twins_of(alone | {"mine": (1.0, HERE)}).lone["1"]
+    assert 3 * none < seldom <= often
+
+
+def test_runs_of_another_project_are_no_siblings() -> None:
+    """Their kind has next to no directories here, however often it starts beside."""
+    alone = {f"run {turn}": (1000.0 * turn, HERE) for turn in range(20)}
+    others = {f"other {turn}": (1000.0 * turn + 1, RARELY) for turn in range(20)}
+    assert twins_of(alone | others).lone["1"] == twins_of(alone).lone["1"]
