@@ -12,16 +12,16 @@ from ckpt_migrate.matching.decision.decide import decide
 from ckpt_migrate.matching.families.artifacts import add_artifacts
 from ckpt_migrate.matching.families.content import Contents
 from ckpt_migrate.matching.families.drift import drift_note
+from ckpt_migrate.matching.families.file_times import FileTimes, copied_note, newest_own_files
 from ckpt_migrate.matching.families.histories import Histories, worth_reading
 from ckpt_migrate.matching.families.metrics import add_metrics, last_values, learn_habits
-from ckpt_migrate.matching.families.mtimes import copied_note, newest_own_files
 from ckpt_migrate.matching.families.references import Reference, choosing_runs, find_references
 from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.families.shifts import shift_of, shifted_note
 from ckpt_migrate.matching.families.steps import add_steps
 from ckpt_migrate.matching.model.cases import Case, ranked
 from ckpt_migrate.matching.model.learning import count_kinds, find_twins, make_world, recount, weigh_pairs
-from ckpt_migrate.matching.model.sight import FileTimes, see
+from ckpt_migrate.matching.model.sight import see
 from ckpt_migrate.matching.model.strata import find_parents
 from ckpt_migrate.matching.model.twins import (
     launch_window,

@@ -1,4 +1,4 @@
-"""Modification times: which can be trusted, and when a directory's newest file is written by its run."""
+"""Modification times: when a directory's newest file is written by its run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.clock.zones import local_seconds
-
 if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from ckpt_migrate.matching.model.pair import Seen, World
-    from ckpt_migrate.recipe import Recipe
-    from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run
 
-EARLIEST_S = 1_104_537_600.0
-"""2005: archives and reproducible images write times before it (1970, 1980) that are of nothing."""
-COPY_BIN_S = 3600
-"""A copy of a tree writes many directories within each such stretch, whatever their stamps."""
-FEWEST_COPIED = 3
-COPY_PAUSE_S, COPY_BYTES_PER_S = 1.5, 2e7
-"""A single directory is copied within a second or two, and at this rate at the slowest."""
-LARGEST_STAMP_SPAN_S = 1.5 * 86400.0
-"""Directories stamped longer before than this (in whatever zone) are rarely finished together by training."""
 DEFAULT_SCALE_S = 20.0
 """Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
 SMALLEST_SCALE_S, LARGEST_SCALE_S = 2.0, 60.0
@@ -111,7 +97,7 @@ class Ends:
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
-        own = self.by_folder.get((_folder(path), is_complete))
+        own = self.by_folder.get((_folder(path), is_complete)) if self.by_folder else None
         return self.overall[is_complete] if own is None else own
 
 
@@ -181,88 +167,6 @@ def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
         (ended + END_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
         (inside + INSIDE_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
     )
-
-
-def newest_own_files(checkpoints: Sequence[Checkpoint], recipe: Recipe) -> dict[str, float]:
-    """Return when each directory's newest file (manifests aside) was written, UTC seconds since 1970, by path.
-
-    Directories that were copied are left out: a copy finishes, within an hour, several directories whose stamps lie
-    days back.
-    """
-    newest: dict[str, float] = {}
-    stretches: defaultdict[int, list[Checkpoint]] = defaultdict(list)
-    for checkpoint in checkpoints:
-        times_s = own_times_s(checkpoint, recipe)
-        if times_s and checkpoint.name is not None:
-            newest[checkpoint.path] = max(times_s)
-            stretches[int(max(times_s) // COPY_BIN_S)].append(checkpoint)
-    for found in stretches.values():
-        stamped = [(c.path, c.name.local_time) for c in found if c.name is not None and c.name.local_time is not None]
-        far = sum(newest[path] - local_seconds(local) > LARGEST_STAMP_SPAN_S for path, local in stamped)
-        if far >= FEWEST_COPIED or (not stamped and _came_together(found)):
-            for checkpoint in found:
-                del newest[checkpoint.path]
-    return newest
-
-
-def own_times_s(checkpoint: Checkpoint, recipe: Recipe) -> list[float]:
-    """Return when the files of a directory, manifests aside, were written, UTC seconds since 1970."""
-    manifests = {manifest.name for manifest in recipe.manifests}
-    return [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and file.path not in manifests]
-
-
-def newest_weights_s(checkpoint: Checkpoint, weights: re.Pattern[str]) -> float | None:
-    """Return when a directory's newest weights were written, UTC seconds since 1970; None for no credible time."""
-    times_s = [file.mtime_ns / 1e9 for file in checkpoint.files if file.kind == "file" and weights.fullmatch(file.path)]
-    newest_s = max(times_s, default=0.0)
-    return newest_s if newest_s >= EARLIEST_S else None
-
-
-def weights_times_s(checkpoint: Checkpoint, weights: re.Pattern[str]) -> tuple[float, float] | None:
-    """Return when a directory's oldest and newest weights were written, UTC seconds since 1970.
-
-    None without weights or credible times, and where all files of the directory were written as fast as a copy is made:
-    then the times are those of the copy.
-    """
-    files = [file for file in checkpoint.files if file.kind == "file"]
-    if not files:
-        return None
-    every_s = [file.mtime_ns / 1e9 for file in files]
-    copy_s = COPY_PAUSE_S + sum(file.size_bytes for file in files) / COPY_BYTES_PER_S
-    times_s = [file.mtime_ns / 1e9 for file in files if weights.fullmatch(file.path)]
-    if not times_s or min(times_s) < EARLIEST_S or (len(files) > 1 and max(every_s) - min(every_s) <= copy_s):
-        return None
-    return min(times_s), max(times_s)
-
-
-def _came_together(checkpoints: Sequence[Checkpoint]) -> bool:
-    """Say whether several directories without stamps have no file older than an hour before the newest of all.
-
-    Trainings that short would lose a witness by it, copies a false one.
-    """
-    times = [file.mtime_ns for checkpoint in checkpoints for file in checkpoint.files if file.kind == "file"]
-    return len(checkpoints) > 1 and max(times) - min(times) < COPY_BIN_S * 1e9
-
-
-def copied_note(checkpoints: Sequence[Checkpoint], newest_s: Mapping[str, float]) -> tuple[str, ...]:
-    """Return a sentence for people about the directories that `newest_own_files` took for copied; none when none is.
-
-    Args:
-        checkpoints: As given to `newest_own_files`.
-        newest_s: What it returned.
-    """
-    timed = [c for c in checkpoints if c.name is not None and any(file.kind == "file" for file in c.files)]
-    copied = sum(checkpoint.path not in newest_s for checkpoint in timed)
-    if not copied:
-        return ()
-    is_stamped = any(c.name is not None and c.name.local_time is not None for c in timed)
-    when = "together, more than a day after their stamps" if is_stamped else "within one hour"
-    words = (
-        f"modification times were lost, as by a copy: the newest files of {copied:,} of {len(timed):,} directories "
-        f"were written {when}. These times are not used; where the tree can still be copied with its times (cp -a, "
-        "rsync -a), a plan of that copy decides more"
-    )
-    return (words,)
 
 
 def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float:

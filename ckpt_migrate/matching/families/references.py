@@ -21,7 +21,7 @@ from ckpt_migrate.matching.families.paths import held_runs, named_paths
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.evidence.records import Evidence, Fact
     from ckpt_migrate.naming import DirectoryName
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
@@ -181,14 +181,14 @@ def names_directory(text: str, checkpoint: Checkpoint) -> bool:
     return False
 
 
-def written_as(checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Collection[str]) -> str:
+def written_as(checkpoint: Checkpoint, facts: Iterable[Fact], run_ids: Collection[str]) -> str:
     """Return, in words, where files of a directory say that they were written under another name; empty for nowhere.
 
     A training script saves the directory's own name with the weights. Where that is another's, directories were
     swapped or files copied, and nothing that the name tells (its stamp, references to it) is about these weights.
     """
     own_uid = "" if checkpoint.name is None else checkpoint.name.uid
-    for fact in () if evidence is None or not ID_PATTERN.fullmatch(own_uid) else evidence.facts:
+    for fact in facts if ID_PATTERN.fullmatch(own_uid) else ():
         if fact.kind is FactKind.MENTION and fact.key in _OWN_NAME_KEYS and isinstance(fact.value, str):
             named = ID_PATTERN.findall(fact.value)
             if named and own_uid not in named and not any(uid in run_ids for uid in named):
@@ -196,15 +196,10 @@ def written_as(checkpoint: Checkpoint, evidence: Evidence | None, run_ids: Colle
     return ""
 
 
-def named_in_config(evidence: Evidence | None, patterns: KeyPatterns) -> tuple[str, ...]:
+def named_in_config(params: Iterable[Fact], patterns: KeyPatterns) -> tuple[str, ...]:
     """Return the 32-digit ids that a config names under keys of these patterns."""
-    facts = () if evidence is None else evidence.facts
-    return tuple(
-        uid
-        for fact in facts
-        if fact.kind is FactKind.PARAM and isinstance(fact.value, str) and patterns.matches(fact.key)
-        for uid in ID_PATTERN.findall(fact.value)
-    )
+    texts = [fact.value for fact in params if isinstance(fact.value, str) and patterns.matches(fact.key)]
+    return tuple([uid for text in texts for uid in ID_PATTERN.findall(text)])
 
 
 def is_chosen(place: str) -> bool:

@@ -68,12 +68,14 @@ def _texts(value: Scalar) -> tuple[str, str]:
 
 @lru_cache(maxsize=MOST_KNOWN)
 def _texts_of_text(text: str) -> tuple[str, str]:
-    return _canonical(text), text
+    canonical = _canonical(text)
+    return canonical, canonical if text == canonical else text
 
 
 @lru_cache(maxsize=MOST_KNOWN, typed=True)
 def _texts_of_number(number: float) -> tuple[str, str]:
-    return _canonical(number), str(number)
+    canonical, text = _canonical(number), str(number)
+    return canonical, canonical if text == canonical else text
 
 
 def _canonical(value: object) -> str:
@@ -200,5 +202,5 @@ def comparable(values: Mapping[str, Scalar] | Iterable[tuple[str, Scalar]], igno
     """Return params by normalised key, without those that say nothing about identity; the first of a key wins."""
     pairs = values.items() if isinstance(values, Mapping) else tuple(values)
     layout, places = choose(tuple([key for key, _ in pairs]), ignored)
-    texts = [_texts(value) for _, value in pairs]
+    texts = [_texts_of_text(value) if type(value) is str else _texts(value) for _, value in pairs]
     return Params(layout, tuple([texts[i][0] for i in places]), tuple([texts[i][1] for i in places]))

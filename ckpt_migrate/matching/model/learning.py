@@ -98,7 +98,10 @@ def make_world(
         further=FURTHER_CHECKPOINT,
         span_s=max(starts_s[-1] - starts_s[0], DAY_S) if starts_s else DAY_S,
     )
-    return {path: replace(one, config=configs[path]) for path, one in seen.items()}, world
+    renamed = {
+        path: replace(seen[path], config=config) for path, config in configs.items() if config is not seen[path].config
+    }
+    return {**seen, **renamed}, world
 
 
 def _rates(runs: Iterable[Run], starts_s: Sequence[float]) -> dict[str, float]:

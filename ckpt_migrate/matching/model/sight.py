@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Evidence, FactKind
+from ckpt_migrate.matching.families.file_times import newest_weights_s, own_times_s, weights_times_s
 from ckpt_migrate.matching.families.keys import KeyPatterns
-from ckpt_migrate.matching.families.mtimes import newest_weights_s, own_times_s, weights_times_s
 from ckpt_migrate.matching.families.references import named_in_config, written_as
 from ckpt_migrate.matching.families.stamps import is_plausible
 from ckpt_migrate.matching.families.values import comparable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.evidence.records import Fact
     from ckpt_migrate.matching.clock.fit import FittedClock
+    from ckpt_migrate.matching.families.file_times import FileTimes
     from ckpt_migrate.matching.families.references import Reference
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
@@ -30,19 +30,6 @@ _RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"
 _FEW_METRICS = frozenset({"file name", "torch"})
 """Readers whose metrics are few and were each chosen by the training script."""
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
-
-
-@dataclass(frozen=True, slots=True)
-class FileTimes:
-    """When files were written.
-
-    Attributes:
-        newest_s: The newest own file of each directory, UTC seconds, by path; without those that cannot be trusted.
-        shift_s: By how much all times on disk are later than this; None where that cannot be told.
-    """
-
-    newest_s: Mapping[str, float]
-    shift_s: float | None = 0.0
 
 
 def ignored_keys(recipe: Recipe) -> KeyPatterns:
@@ -73,6 +60,7 @@ def see(
     """
     ignored = ignored_keys(recipe)
     weights = compile_patterns(recipe.weights)
+    manifests = frozenset(manifest.name for manifest in recipe.manifests)
     shift_s = times.shift_s or 0.0
     seen = {}
     for checkpoint in checkpoints:
@@ -85,25 +73,28 @@ def see(
         written = times.newest_s.get(checkpoint.path)
         first_s = min((one.instant_s for one in readings), default=None)
         is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
-        steps = [f.value for f in found.facts if f.kind is FactKind.COUNT and f.key == "step"]
+        # Most facts are params, and they are looked at once.
+        params = [fact for fact in found.facts if fact.kind is FactKind.PARAM]
+        others = [fact for fact in found.facts if fact.kind is not FactKind.PARAM]
+        steps = [fact.value for fact in others if fact.kind is FactKind.COUNT and fact.key == "step"]
         seen[checkpoint.path] = Seen(
             path=checkpoint.path,
             local=local,
             clock=clock,
             readings=readings,
             newest_s=None if is_older else written,
-            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, recipe)) - shift_s,
+            oldest_s=None if is_older or written is None else min(own_times_s(checkpoint, manifests)) - shift_s,
             older_s=written if is_older else None,
             last_s=None if times.shift_s is None else _earlier(newest_weights_s(checkpoint, weights), shift_s),
             weights_s=None if written is None else _both_earlier(weights_times_s(checkpoint, weights), shift_s),
             config_apart_s=None if written is None else _config_apart_s(checkpoint, written + shift_s, recipe),
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
-            config=comparable([(f.key, f.value) for f in found.facts if f.kind is FactKind.PARAM], ignored),
-            metrics=_named_metrics(found.facts),
+            config=comparable([(fact.key, fact.value) for fact in params], ignored),
+            metrics=_named_metrics(others),
             last_step=max((step for step in steps if isinstance(step, int)), default=None),
             references=references.get(checkpoint.path, ()),
-            other_name=written_as(checkpoint, found, run_ids),
-            resumed_from=named_in_config(found, _RESUME_KEYS),
+            other_name=written_as(checkpoint, others, run_ids),
+            resumed_from=named_in_config(params, _RESUME_KEYS),
         )
     return seen
 
