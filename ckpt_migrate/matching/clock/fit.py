@@ -92,6 +92,8 @@ class Phase:
 
     def instants(self, local_s: float) -> tuple[float, ...]:
         """Return the UTC instants of a local time; none where the functions part."""
+        if len(self.functions) == 1:
+            return self.functions[0].instants(local_s)
         found = {function.instants(local_s) for function in self.functions}
         return next(iter(found)) if len(found) == 1 else ()
 
@@ -140,10 +142,10 @@ class FittedClock:
         for number, phase in enumerate(self.phases):
             at = bisect.bisect_left(phase.written_s, local_s)
             around = phase.written_s[max(0, at - NEIGHBOURS) : at + NEIGHBOURS]
-            near += ((abs(written - local_s), number) for written in around)
+            near += [(abs(written - local_s), number) for written in around]
         nearest = [number for _, number in sorted(near)[:NEIGHBOURS]]
         prior = 1 / len(self.phases)
-        return tuple((nearest.count(number) + prior) / (len(nearest) + 1) for number in range(len(self.phases)))
+        return tuple([(nearest.count(number) + prior) / (len(nearest) + 1) for number in range(len(self.phases))])
 
 
 def fit_clock(stamps: Iterable[Stamp], starts_s: Sequence[float], *, timezone_name: str | None = None) -> FittedClock:

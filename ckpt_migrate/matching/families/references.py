@@ -21,7 +21,7 @@ from ckpt_migrate.matching.families.paths import held_runs, named_paths
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from ckpt_migrate.evidence.records import Evidence, Fact
+    from ckpt_migrate.evidence.records import Evidence, Fact, Scalar
     from ckpt_migrate.naming import DirectoryName
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
@@ -196,9 +196,9 @@ def written_as(checkpoint: Checkpoint, facts: Iterable[Fact], run_ids: Collectio
     return ""
 
 
-def named_in_config(params: Iterable[Fact], patterns: KeyPatterns) -> tuple[str, ...]:
+def named_in_config(params: Iterable[tuple[str, Scalar]], patterns: KeyPatterns) -> tuple[str, ...]:
     """Return the 32-digit ids that a config names under keys of these patterns."""
-    texts = [fact.value for fact in params if isinstance(fact.value, str) and patterns.matches(fact.key)]
+    texts = [value for key, value in params if isinstance(value, str) and patterns.matches(key)]
     return tuple([uid for text in texts for uid in ID_PATTERN.findall(text)])
 
 

@@ -59,22 +59,32 @@ class Value:
 
 def _texts(value: Scalar) -> tuple[str, str]:
     """Return a value for comparison, and as written."""
-    if isinstance(value, str):
+    if type(value) is str:
         return _texts_of_text(value)
-    if isinstance(value, (int, float)) and value:  # 0.0 and -0.0 are equal, and not the same text
-        return _texts_of_number(value)
+    if type(value) is int:
+        return _texts_of_whole(value)
+    if type(value) is float and value:  # 0.0 and -0.0 are equal, and not the same text
+        return _texts_of_float(value)
     return _canonical(value), str(value)
 
 
 @lru_cache(maxsize=MOST_KNOWN)
 def _texts_of_text(text: str) -> tuple[str, str]:
-    canonical = _canonical(text)
-    return canonical, canonical if text == canonical else text
+    return _with_text(_canonical(text), text)
 
 
-@lru_cache(maxsize=MOST_KNOWN, typed=True)
-def _texts_of_number(number: float) -> tuple[str, str]:
-    canonical, text = _canonical(number), str(number)
+@lru_cache(maxsize=MOST_KNOWN)
+def _texts_of_whole(number: int) -> tuple[str, str]:
+    return _with_text(_canonical(number), str(number))
+
+
+@lru_cache(maxsize=MOST_KNOWN)
+def _texts_of_float(number: float) -> tuple[str, str]:
+    return _with_text(_canonical(number), str(number))
+
+
+def _with_text(canonical: str, text: str) -> tuple[str, str]:
+    """Return two texts, as one object where they are equal: so they are told to be by a glance."""
     return canonical, canonical if text == canonical else text
 
 

@@ -29,6 +29,7 @@ WRITTEN_BEFORE_S = 60.0
 _RESUME_KEYS = KeyPatterns(("*resume*", "*restart*", "*continue*", "*ckpt_path*"))
 _FEW_METRICS = frozenset({"file name", "torch"})
 """Readers whose metrics are few and were each chosen by the training script."""
+_PARAM = FactKind.PARAM
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -74,8 +75,8 @@ def see(
         first_s = min((one.instant_s for one in readings), default=None)
         is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
         # Most facts are params, and they are looked at once.
-        params = [fact for fact in found.facts if fact.kind is FactKind.PARAM]
-        others = [fact for fact in found.facts if fact.kind is not FactKind.PARAM]
+        params = [(fact.key, fact.value) for fact in found.facts if fact.kind is _PARAM]
+        others = [fact for fact in found.facts if fact.kind is not _PARAM]
         steps = [fact.value for fact in others if fact.kind is FactKind.COUNT and fact.key == "step"]
         seen[checkpoint.path] = Seen(
             path=checkpoint.path,
@@ -89,7 +90,7 @@ def see(
             weights_s=None if written is None else _both_earlier(weights_times_s(checkpoint, weights), shift_s),
             config_apart_s=None if written is None else _config_apart_s(checkpoint, written + shift_s, recipe),
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
-            config=comparable([(fact.key, fact.value) for fact in params], ignored),
+            config=comparable(params, ignored),
             metrics=_named_metrics(others),
             last_step=max((step for step in steps if isinstance(step, int)), default=None),
             references=references.get(checkpoint.path, ()),
