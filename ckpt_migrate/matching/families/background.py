@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from itertools import chain
+from operator import ne
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.keys import Layout
@@ -46,11 +48,17 @@ class ParamIndex:
             self._layouts[some.names].append(position)
         self._totals: Counter[str] = Counter()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._rows: dict[str, _Row] = {}
         for layout, positions in self._layouts.items():
             self._totals.update(dict.fromkeys(layout, len(positions)))
             columns = zip(*(self._params[position].canonicals for position in positions), strict=True)
+            same: dict[str, str] = {}
             for key, column in zip(sorted(layout), columns, strict=True):
-                self._counts.update({(key, value): count for value, count in Counter(column).items()})
+                counts = Counter(column)
+                self._counts.update({(key, value): count for value, count in counts.items()})
+                if len(counts) == 1:
+                    same[key] = column[0]
+            self._draw_rows(positions, _Varying(same, tuple([key for key in sorted(layout) if key not in same])))
         common = {key for key, total in self._totals.items() if total * 2 >= len(self)}
         self._varying = common & {key for (key, _), count in self._counts.items() if count < self._totals[key]}
         self._constant = common - self._varying
@@ -63,6 +71,14 @@ class ParamIndex:
         self._kinds: dict[frozenset[str], Sequence[frozenset[str]]] = {}
         self._log2s: dict[tuple[str, str], float] = {}
 
+    def _draw_rows(self, positions: Sequence[int], varying: _Varying) -> None:
+        """Keep, of each of these runs, its values of the keys that vary among them; None for one that may be cut."""
+        places = [self._params[positions[0]].layout.places[key] for key in varying.keys]
+        for position in positions:
+            logged = self._params[position]
+            values = None if logged.may_be_cut else tuple([logged.canonicals[place] for place in places])
+            self._rows[self.run_ids[position]] = (varying, values)
+
     def __len__(self) -> int:
         """Return the number of runs."""
         return len(self.run_ids)
@@ -74,6 +90,21 @@ class ParamIndex:
     def count_agreeing(self, config: Params) -> int:
         """Return how many runs share a key with a config, differ in none that both have, and are of no other kind."""
         return sum(map(len, self._find(config)))
+
+    def count_apart(self, config: Params, run_ids: Sequence[str]) -> list[int]:
+        """Return, per run, in how many keys of both a config and its log differ, at the least.
+
+        In a project most params are constants: whether a config has them is asked once, not for each run.
+        """
+        known: dict[int, tuple[int, tuple[str | None, ...]]] = {}
+        counts = []
+        for run_id in run_ids:
+            varying, values = self._rows[run_id]
+            mine = known.get(id(varying))
+            if mine is None:
+                mine = known[id(varying)] = varying.beside(config)
+            counts.append(0 if values is None else mine[0] + sum(map(ne, mine[1], values)))
+        return counts
 
     def _find(self, config: Params) -> Sequence[Sequence[int]]:
         """Return the positions of the runs that agree with a config, in parts."""
@@ -162,6 +193,27 @@ class ParamIndex:
             if best is not None:
                 return best
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Varying:
+    """Keys of runs of one layout: with their values those that all agree in, and the others."""
+
+    same: Mapping[str, str]
+    keys: tuple[str, ...]
+
+    def beside(self, config: Params) -> tuple[int, tuple[str | None, ...]]:
+        """Return a config's values of keys that vary, and what is to be added where they are counted to differ.
+
+        Those of the others that differ are; keys that the config lacks are not, and look as if they did.
+        """
+        places, row = config.layout.places, config.canonicals
+        added = sum([key in places and row[places[key]] != value for key, value in self.same.items()])
+        values = tuple([row[places[key]] if key in places else None for key in self.keys])
+        return added - values.count(None), values
+
+
+_Row = tuple[_Varying, "tuple[str, ...] | None"]
 
 
 class _Table:

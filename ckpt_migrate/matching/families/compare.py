@@ -68,16 +68,6 @@ def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozense
     return Comparison(len(mine) - len(differing), differing, facing.absent, (*missing, *more) if more else ())
 
 
-def count_apart(config: Params, logged: Params) -> int:
-    """Return in how many keys of both a config and a log differ, at the least."""
-    mine, theirs = config.canonicals, logged.canonicals
-    if config.layout is not logged.layout:
-        facing = _facing(config.layout, logged.layout)
-        mine, theirs = tuple([mine[i] for i in facing.here]), tuple([theirs[i] for i in facing.there])
-    count = sum(map(ne, mine, theirs))
-    return 0 if logged.may_be_cut else count
-
-
 def apart(one: Params, other: Params) -> frozenset[str]:
     """Return the keys in which two runs differ, or that only one of them has."""
     if one.layout is not other.layout:

@@ -128,7 +128,7 @@ def weigh_pairs(
     for checkpoint in checkpoints:
         one = seen[checkpoint.path]
         # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
-        scores = weigh_all(one, finder.find(one) or contents.makers(checkpoint), runs, world)
+        scores = weigh_all(one, finder.find(one) or sorted(contents.makers(checkpoint)), runs, world)
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
     chances, drifting = learn_drift(cases, runs, world.params)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.compare import compare, count_apart
+from ckpt_migrate.matching.families.compare import compare
 from ckpt_migrate.matching.families.mtimes import end_bits, most_end_bits
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
@@ -13,7 +13,7 @@ from ckpt_migrate.matching.families.stamps import is_first, name_stamp, time_bit
 from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.model.pair import Seen, World
     from ckpt_migrate.tracking.records import Run
@@ -23,34 +23,37 @@ SKIPPED_BITS = 30.0
 """A run this far behind the best, with references and without, is no candidate: no metric can help it."""
 
 
-def weigh_all(seen: Seen, candidates: Iterable[str], runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
+def weigh_all(seen: Seen, candidates: Sequence[str], runs: Mapping[str, Run], world: World) -> tuple[Score, ...]:
     """Weigh all candidates of a checkpoint that can be its run, best first, params included.
 
     In a burst dozens of runs start near a stamp, and nearly all differ from the config in several params. They are
     looked at in the order of how many those are. One that could not come near the best even if all that has not been
     looked at spoke for it as strongly as it may is not looked at further: first its times are unknown, then its params.
     """
-    priors, kinds, params = world.priors, world.strata.kinds, world.params
+    priors, kinds, params, rates = world.priors, world.strata.kinds, world.params, world.rates
     in_store = math.log2(world.store_odds(seen.path))
     named = {reference.run_id for reference in seen.references}
     unnamed = reference_bits(seen.references, "", world.run_total)
     most = most_param_bits(seen.config, world)
     mildest = world.differences.mildest
+    rate = max([0.0, *(rates[run_id] for run_id in candidates if run_id in rates)])
+    # No density of a stamp is above one per second.
+    ceiling = max(priors.values(), default=0.0) + in_store + unnamed + rate + most_end_bits(seen, rate)
     best = least = -LARGEST_BITS
+    is_hopeless = False
     out = []
-    for apart, run_id in sorted([(count_apart(seen.config, params[run_id]), run_id) for run_id in candidates]):
-        run = runs[run_id]
+    for apart, run_id in sorted(zip(world.index.count_apart(seen.config, candidates), candidates, strict=True)):
+        most_params = max(-LARGEST_BITS, most + apart * mildest)
+        if run_id not in named:
+            highest = max(-LARGEST_BITS, ceiling + most_params)
+            is_hopeless = is_hopeless or (highest < least and highest - unnamed < best - SKIPPED_BITS)
+            if is_hopeless:
+                continue
         prior = priors[kinds[run_id]] + in_store
         reference = reference_bits(seen.references, run_id, world.run_total) if run_id in named else unnamed
-        told = prior + reference + max(-LARGEST_BITS, most + apart * mildest)
-        rate = max(world.rates.get(run_id, 0.0), 0.0)
-        highest = max(
-            -LARGEST_BITS, told + rate + most_end_bits(seen, rate)
-        )  # no stamp's density is above one per second
-        if highest < least and highest - reference < best - SKIPPED_BITS:
-            continue
+        run = runs[run_id]
         time, mtime = time_bits(seen, run, world), end_bits(seen, run, world)
-        highest = max(-LARGEST_BITS, told + time + mtime)
+        highest = max(-LARGEST_BITS, prior + reference + time + mtime + most_params)
         if highest < least and highest - reference < best - SKIPPED_BITS:
             continue
         one = Score(run_id, prior=prior, reference=reference, time=time, mtime=mtime)
