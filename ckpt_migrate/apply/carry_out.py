@@ -106,16 +106,16 @@ def apply_plan(
         JournalError: The log to be carried on is damaged.
         ExecutionError: A change failed, or a signal asked to stop; the message says how to go on and undo.
     """
-    run = _Apply(plan, recipe, progress, tag_store)
+    run = _Apply(plan, recipe, progress, tag_store, is_dry_run=is_dry_run)
     if not run.tasks:
-        return run.result(None, (), was_continued=False, is_dry_run=is_dry_run)
+        return run.result(None, (), was_continued=False)
     history = run.find_history() if is_dry_run or run.lacks_state() else None
     logs = log_sizes(run.folders)
     if is_dry_run or run.lacks_state():
-        run.check(history, is_dry_run=is_dry_run)  # before the first thing is made, be it a log folder
+        run.check(history)  # before the first thing is made, be it a log folder
     if is_dry_run:
         operations = tuple(operation.step() for group in run.groups(history) for operation in group.operations())
-        return run.result(None, operations, was_continued=history is not None, is_dry_run=True)
+        return run.result(None, operations, was_continued=history is not None)
     is_checked = run.lacks_state()
     with hold_roots(run.roots, run.folders, timeout_s=lock_timeout_s, on_wait=on_wait) as held:
         if not is_checked or log_sizes(run.folders) != logs:
@@ -125,10 +125,13 @@ def apply_plan(
 
 
 class _Apply:
-    def __init__(self, plan: Plan, recipe: Recipe, progress: Progress, tag_store: TagStore | None) -> None:
+    def __init__(
+        self, plan: Plan, recipe: Recipe, progress: Progress, tag_store: TagStore | None, *, is_dry_run: bool
+    ) -> None:
         self.plan = plan
         self.recipe = recipe
         self.progress = progress
+        self.is_dry_run = is_dry_run
         self.digest = plan.digest or hashlib.sha256(repr((plan.folder, plan.entries)).encode()).hexdigest()
         self.tasks = read_tasks(plan, recipe)
         self.references = ReferenceEdits(plan, recipe, self.tasks)
@@ -154,7 +157,7 @@ class _Apply:
     def find_history(self) -> History | None:
         return guard(self.folders, plan_digest=self.digest)
 
-    def check(self, history: History | None, *, is_dry_run: bool = False) -> None:
+    def check(self, history: History | None) -> None:
         """Raise DriftError when anything speaks against going on."""
         problems: list[str] = []
         pending = _pending(history)
@@ -165,7 +168,7 @@ class _Apply:
         vacated = [place for item in pending for place in item.places]
         fresh = self._fresh(history)
         preflight = Preflight(self.recipe, vacated=vacated)
-        preflight.check(fresh, self.roots, is_dry_run=is_dry_run, progress=self.progress)
+        preflight.check(fresh, self.roots, is_dry_run=self.is_dry_run, progress=self.progress)
         problems += preflight.problems
         known = () if history is None else history.edits
         problems += self.references.check(known, () if history is None else history.items)
@@ -193,8 +196,7 @@ class _Apply:
         units = order_moves(self._fresh(history))
         tracked = self.progress.track(units, label="Applying", total=len(units))
         for tasks in batches(tracked, is_names_only=not self.recipe.manifests):
-            prepared = [self._prepare_unit(unit, number) for unit in tasks]
-            changing = [unit for unit in prepared if unit]
+            changing = [unit for unit in [self._prepare_unit(unit, number) for unit in tasks] if unit]
             if changing:
                 yield make_group(number, Phase.APPLY, changing, tag=self.tag)
                 number += 1
@@ -246,11 +248,9 @@ class _Apply:
                 on_start=lambda: self._point_to(journal.path, root),
                 commands=commands(journal.path, self.plan.path),
             )
-        return self.result(journal.path, done.operations, was_continued=history is not None, is_dry_run=False)
+        return self.result(journal.path, done.operations, was_continued=history is not None)
 
-    def result(
-        self, log: str | None, operations: tuple[Step, ...], *, was_continued: bool, is_dry_run: bool
-    ) -> ApplyResult:
+    def result(self, log: str | None, operations: tuple[Step, ...], *, was_continued: bool) -> ApplyResult:
         counts = self._counts()
         return ApplyResult(
             log=log,
@@ -260,7 +260,7 @@ class _Apply:
             operations=operations,
             edited=self.references.count,
             was_continued=was_continued,
-            is_dry_run=is_dry_run,
+            is_dry_run=self.is_dry_run,
         )
 
     def _counts(self) -> dict[str, int]:
@@ -272,17 +272,24 @@ class _Apply:
         return [task for task in self.tasks if task.item not in known]
 
     def _prepare_unit(self, unit: tuple[Task, ...], number: int) -> tuple[Change, ...]:
+        if len(unit) == 1:  # nearly all are: this is done for each directory
+            change = self._prepare(unit[0], number)
+            return (change,) if change.source != change.target or change.files else ()
         prepared = [self._prepare(task, number) for task in unit]
         return tuple([change for change in prepared if change.source != change.target or change.files])
 
     def _prepare(self, task: Task, number: int) -> Change:
         """Look at a directory once more and return what is to be done to it."""
-        inspected = self.inspected[task.item]
-        found = os.lstat(task.source)
-        if found.st_ino != inspected.identity.inode or found.st_mtime_ns != inspected.mtime_ns:
-            raise OSError(errno.ESTALE, "it was changed since it was checked", task.source)
-        files = self._manifests(task, found, number) if self.recipe.manifests else ()
-        return Change(task.item, task.source, task.target, inspected.identity, inspected.mtime_ns, files)
+        item, source = task.item, task.source
+        identity, mtime_ns = self.inspected[item]
+        files: tuple[WriteFile, ...] = ()
+        if self.recipe.manifests or not self.is_dry_run:  # of a name alone, a dry run has just checked all
+            found = os.lstat(source)
+            if found.st_ino != identity.inode or found.st_mtime_ns != mtime_ns:
+                raise OSError(errno.ESTALE, "it was changed since it was checked", source)
+            if self.recipe.manifests:
+                files = self._manifests(task, found, number)
+        return Change(item, source, task.target, identity, mtime_ns, files)
 
     def _manifests(self, task: Task, found: os.stat_result, number: int) -> tuple[WriteFile, ...]:
         files = list_files(task.source)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, TypeVar
 
 from ckpt_migrate.executor.moves import order_moves, unit_renames
-from ckpt_migrate.executor.operations import Change, Group, Phase, SetTimes
+from ckpt_migrate.executor.operations import Change, Group, Phase, Rename, SetTimes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,10 +52,15 @@ def make_group(
     Raises:
         OSError: A holding directory is gone.
     """
-    changes = tuple(change for unit in units for change in unit)
-    renames = [
-        rename for position, unit in enumerate(units) for rename in unit_renames(unit, f"{tag}-{number}-{position}")
-    ]
+    changes = tuple([change for unit in units for change in unit])
+    renames: list[Rename] = []
+    for position, unit in enumerate(units):
+        if len(unit) == 1:  # nearly all are
+            item, source, target, identity = unit[0][:4]
+            if source != target:
+                renames.append(Rename(item, source, target, identity.inode))
+        else:
+            renames += unit_renames(unit, f"{tag}-{number}-{position}")
     known = {} if folders is None else folders
     # With the separator: the name of a file system's top is nothing but that.
     above = dict.fromkeys([change.target[: change.target.rfind(os.sep) + 1] for change in changes])

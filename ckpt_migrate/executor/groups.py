@@ -94,6 +94,7 @@ class Executor:
             raise ChangeFailedError("the log cannot be written", error) from error
 
     def _intents(self, group: Group) -> Iterator[dict[str, Any] | str]:
+        # What goes over a temporary name is renamed twice: the source of its last rename is not its own.
         via = {rename.item: rename.source for rename in group.renames}
         # The number of records tells a group that was written whole from one whose writing was cut short.
         size = len(group.changes) + len(group.edits) + len(group.tags) + len(group.folders)
@@ -105,8 +106,8 @@ class Executor:
                 change,
                 source=self._relative(change.source),
                 target=self._relative(change.target),
-                via=None if aside in {None, change.source} else self._relative(str(aside)),
-                files=[self._file_record(file, group.phase) for file in change.files],
+                via=None if aside is None or aside == change.source else self._relative(aside),
+                files=[self._file_record(file, group.phase) for file in change.files] if change.files else (),
             )
         for located in group.edits:
             record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)

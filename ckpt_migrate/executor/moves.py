@@ -59,8 +59,6 @@ def order_moves(moving: Iterable[M]) -> list[tuple[M, ...]]:
 def unit_renames(unit: Sequence[Change], temporary: str) -> list[Rename]:
     """Return the renames of a unit of `order_moves`; `temporary` is a free name for a cycle's first directory."""
     first = unit[0]
-    if len(unit) == 1:
-        return [] if first.source == first.target else [_rename(first, first.source, first.target)]
     is_cycle = any(change.source == first.target for change in unit[1:])
     if not is_cycle:
         return [_rename(change, change.source, change.target) for change in unit if change.source != change.target]

@@ -6,6 +6,7 @@ It is written for each of them, so its JSON is put together here, in a quarter o
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -32,18 +33,19 @@ def intent(
     """
     return (
         f'{{"kind":"intent","group":{group},"item":{change.item},'
-        f'"source":{_encode(source)},"target":{_encode(target)},"via":{"null" if via is None else _encode(via)},'
+        f'"source":{quoted(source)},"target":{quoted(target)},"via":{"null" if via is None else quoted(via)},'
         f'"identity":{_identity(change.identity)},"mtime_ns":{change.mtime_ns},'
         f'"files":{_encode(files) if files else "[]"}}}'
     )
 
 
 def _identity(identity: Identity) -> str:
+    inode, born_ns, content, seen = identity
     witness = "null"
-    if identity.witness is not None:
-        name, size_bytes, mtime_ns = identity.witness
-        witness = f"[{_encode(name)},{size_bytes},{mtime_ns}]"
+    if seen is not None:
+        name, size_bytes, mtime_ns = seen
+        witness = f"[{quoted(name)},{size_bytes},{mtime_ns}]"
     return (
-        f'{{"inode":{identity.inode},"born_ns":{identity.born_ns},'
-        f'"content":{_encode(identity.content)},"witness":{witness}}}'
+        f'{{"inode":{inode},"born_ns":{born_ns},'
+        f'"content":{quoted(content)},"witness":{witness}}}'
     )
