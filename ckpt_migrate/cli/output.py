@@ -13,19 +13,20 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from ckpt_migrate.cli.loudness import Loudness, current
-from ckpt_migrate.cli.terminal import can_move, folded, is_terminal, painted
+from ckpt_migrate.cli.terminal import can_move, dressed, folded, is_terminal, painted
 from ckpt_migrate.errors import CkptMigrateError, UsageError
 from ckpt_migrate.plan.fields import link_data
 from ckpt_migrate.progress import SILENT
 from ckpt_migrate.scan.inspection import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from ckpt_migrate.plan.records import Plan
     from ckpt_migrate.progress import Progress
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_PROBLEMS = 1_000
 MOST_LINKS = 20
+LINES_AT_ONCE = 1_000
 # What JSON leaves as it is beyond ASCII; of it, all without a glyph of its own is written out.
 _RAW_IN_JSON = re.compile("[\x7f-\U0010ffff]")
 
@@ -86,9 +88,7 @@ def echo_painted(lines: Iterable[str]) -> None:
     Raises:
         CkptMigrateError: As `echo`.
     """
-    text = "\n".join(painted(shown(line), sys.stdout) for line in lines)
-    if text:
-        _write(text)
+    _write_lines(dressed(map(shown, lines), sys.stdout, is_folded=False))
 
 
 def echo_lines(lines: Iterable[str]) -> None:
@@ -97,7 +97,17 @@ def echo_lines(lines: Iterable[str]) -> None:
     Raises:
         CkptMigrateError: As `echo`.
     """
-    echo_painted(part for line in lines for part in folded(shown(line), sys.stdout))
+    _write_lines(dressed(map(shown, lines), sys.stdout, is_folded=True))
+
+
+def _write_lines(lines: Iterator[str]) -> None:
+    """Write lines in blocks: neither a system call for each, nor the text of a hundred thousand in memory."""
+    is_first = True
+    while block := list(islice(lines, LINES_AT_ONCE)):
+        text = "\n".join(block)
+        if text or not is_first:
+            _write(text)
+        is_first = False
 
 
 def tell(text: str = "") -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from typing import TextIO
 
 NARROWEST = 30
@@ -25,6 +26,8 @@ _EVIDENCE = re.compile(r"( +)(for|against)(?= [0-9.]+ bits)")
 _CHANGED = re.compile(r"( +[0-9]+: )([-+] .*)")
 _LOUD = re.compile(r"( *)(Error|Warning|Doubt|DOUBT)(?=:)")
 _COMMAND = re.compile(r" *ckpt-migrate ")
+_UNEVEN = re.compile(r"[^\S ]|\s$")
+"""What breaking a line changes even in a short one: other white space than blanks, and that at the end."""
 
 
 def is_terminal(stream: TextIO | None) -> bool:
@@ -63,8 +66,10 @@ def painted(line: str, stream: TextIO | None) -> str:
         line: One line without control characters.
         stream: Where it is to be printed.
     """
-    if not has_colours(stream):
-        return line
+    return _coloured(line) if has_colours(stream) else line
+
+
+def _coloured(line: str) -> str:
     if (found := _MARKED.match(line)) is not None:
         return click.style(found[0], fg=_MARKS[found[1]]) + line[found.end() :]
     if (found := _EVIDENCE.match(line)) is not None:
@@ -80,9 +85,23 @@ def painted(line: str, stream: TextIO | None) -> str:
 
 def folded(line: str, stream: TextIO | None) -> list[str]:
     """Return a line as it is to be printed: on a terminal broken between words, but a command left whole."""
-    if not is_terminal(stream) or _COMMAND.match(line):
-        return [line]
-    return wrapped(line, width_of(stream))
+    return _broken(line, width_of(stream)) if is_terminal(stream) else [line]
+
+
+def dressed(lines: Iterable[str], stream: TextIO | None, *, is_folded: bool) -> Iterator[str]:
+    """Yield many lines as they are to be printed: painted, before that folded when that is wanted.
+
+    The terminal is asked once for all of them.
+    """
+    columns_wide = width_of(stream) if is_folded and is_terminal(stream) else None
+    is_coloured = has_colours(stream)
+    for line in lines:
+        for part in (line,) if columns_wide is None else _broken(line, columns_wide):
+            yield _coloured(part) if is_coloured else part
+
+
+def _broken(line: str, columns_wide: int) -> list[str]:
+    return [line] if _COMMAND.match(line) else wrapped(line, columns_wide)
 
 
 def wrapped(text: str, columns_wide: int) -> list[str]:
@@ -91,6 +110,8 @@ def wrapped(text: str, columns_wide: int) -> list[str]:
     >>> wrapped("    for 3.9 bits, params: 14 of 14 agree", 30)
     ['    for 3.9 bits, params: 14', '      of 14 agree']
     """
+    if len(text) <= max(columns_wide, NARROWEST) and not _UNEVEN.search(text):
+        return [text]
     indent = " " * (len(text) - len(text.lstrip()) + 2)
     lines = textwrap.wrap(
         text,

@@ -45,7 +45,4 @@ def _identity(identity: Identity) -> str:
     if seen is not None:
         name, size_bytes, mtime_ns = seen
         witness = f"[{quoted(name)},{size_bytes},{mtime_ns}]"
-    return (
-        f'{{"inode":{inode},"born_ns":{born_ns},'
-        f'"content":{quoted(content)},"witness":{witness}}}'
-    )
+    return f'{{"inode":{inode},"born_ns":{born_ns},"content":{quoted(content)},"witness":{witness}}}'
