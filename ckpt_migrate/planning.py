@@ -117,14 +117,17 @@ def make_plan(
         if references:
             plan = _with_references(plan, given, store, evidence, paths=references, output=output, progress=progress)
         run_total, warnings = len(store.runs()), tuple(store.warnings)
+    expected_wrong, problems = matching.expected_wrong, found.problems
+    notes = (*matching.warnings, *answers.lost, *passed_over_note(found.checkpoints))
+    # Memory is highest while the text is written: what the plan was built from is let go first.
+    del answers, evidence, found, given, kept, matching, readable, store, tried
     if leave_links or tag_runs:
         asked = plan.references or References()
         plan = replace(plan, references=replace(asked, leave_links=leave_links, tag_runs=tag_runs))
     text = render_plan(plan, os.path.basename(output) or "plan.yaml")
     if output:
         save(output, text)
-    notes = (*matching.warnings, *answers.lost, *passed_over_note(found.checkpoints))
-    return Planned(plan, text, matching.expected_wrong, warnings, notes, found.problems, run_total, audited)
+    return Planned(plan, text, expected_wrong, warnings, notes, problems, run_total, audited)
 
 
 def _check_options(references: Sequence[str], tagged_uris: Sequence[str] | None, timezone: str | None) -> None:
