@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate import manifest
 from ckpt_migrate.apply.gone import describe_gone
+from ckpt_migrate.apply.lookout import Lookout
 from ckpt_migrate.apply.room import is_read_only, room_problems
 from ckpt_migrate.apply.taken import TakenNames
 from ckpt_migrate.executor.busy import files_open_for_writing
 from ckpt_migrate.executor.filestate import FileState, read_quietly, read_state
-from ckpt_migrate.executor.identity import Identity, sight
+from ckpt_migrate.executor.identity import Identity, Sight, sight
 from ckpt_migrate.executor.rights import FROZEN, is_frozen, may_give_away, may_set_times
 from ckpt_migrate.executor.spelling import Spelling
 from ckpt_migrate.executor.status import look
@@ -84,26 +85,27 @@ class Preflight:
         taken = TakenNames([task for task in tasks if task.source != task.target], spelling)
         self._leaving.update(task.source for task in tasks)
         writers = files_open_for_writing([task.source for task in tasks])
-        for task in progress.track(tasks, label="Checking", total=len(tasks)):
-            found = list(self._task_problems(task, taken))
-            if task.source in writers:
-                found.append(
-                    f"a file in it is open for writing ({writers[task.source]}), so training is at work in it;"
-                    f" {BUSY_ADVICE}, then apply again"
-                )
-            if found:
-                self.inspected.pop(task.item, None)
-                self.problems += (f"{task.label}: {problem}" for problem in found)
+        with Lookout([task.source for task in tasks], ignored=self._manifests) as lookout:
+            for number, task in enumerate(progress.track(tasks, label="Checking", total=len(tasks))):
+                found = list(self._task_problems(task, taken, lookout.seen(number)))
+                if task.source in writers:
+                    found.append(
+                        f"a file in it is open for writing ({writers[task.source]}), so training is at work in it;"
+                        f" {BUSY_ADVICE}, then apply again"
+                    )
+                if found:
+                    self.inspected.pop(task.item, None)
+                    self.problems += (f"{task.label}: {problem}" for problem in found)
         self.problems += describe_gone(self._gone, roots)
         self.problems += room_problems(Counter(task.root for task in tasks), self._recipe, is_dry_run=is_dry_run)
 
-    def _task_problems(self, task: Task, taken: TakenNames) -> Iterator[str]:
+    def _task_problems(self, task: Task, taken: TakenNames, seen: tuple[Status, Sight] | None) -> Iterator[str]:
         parent = task.folder
         if parent != task.root and not parent.startswith(task.root.rstrip(os.sep) + os.sep):
             yield f"leads out of its root {task.root} (to {parent})"
             return
         try:
-            found = look(task.source)
+            found = look(task.source) if seen is None else seen[0]
             root, folder = self._folder(task.root), self._folder(parent)
         except FileNotFoundError:
             self._gone.append(task)
@@ -128,7 +130,7 @@ class Preflight:
             is_itself = (other.device, other.inode) == (found.device, found.inode)
             what = "it differs from the old one in case alone, and this file system ignores case"
             yield f"its new name is taken: {what if is_itself else f'something is at {task.target}'}"
-        yield from self._content_problems(task, found)
+        yield from self._content_problems(task, found, None if seen is None else seen[1])
         if self._recipe.manifests:
             yield from self._manifest_problems(task)
 
@@ -153,9 +155,9 @@ class Preflight:
         elif not self._may_set_times(found.uid):
             yield "belongs to another user, so its modification time could not be kept; let its owner run this"
 
-    def _content_problems(self, task: Task, found: Status) -> Iterator[str]:
+    def _content_problems(self, task: Task, found: Status, seen: Sight | None) -> Iterator[str]:
         try:
-            seen = sight(task.source, found, ignored=self._manifests)
+            seen = seen or sight(task.source, found, ignored=self._manifests)
         except OSError as error:
             yield f"cannot be listed ({error.strerror}: {error.filename})"
             return

@@ -232,7 +232,8 @@ class _Bars:
         self._bar = bar
 
     def track(self, items: Iterable[T], *, label: str, total: int | None = None) -> Iterable[T]:
-        return self._bar(items, desc=label, total=total, file=sys.stderr, leave=False, delay=0.5, dynamic_ncols=True)  # type: ignore[no-any-return] # tqdm has no types
+        look = {"leave": False, "delay": 0.5, "dynamic_ncols": True, "miniters": 1}
+        return self._bar(items, desc=label, total=total, file=sys.stderr, **look)  # type: ignore[no-any-return] # tqdm has no types
 
 
 class _Timed:
@@ -264,6 +265,8 @@ def _bars() -> Progress:
         from tqdm import tqdm
     except ImportError:  # the environment lost it; bars are no reason to fail
         return SILENT
+    # Its monitor is a thread, and where there is a second one, checks are made without a second process.
+    tqdm.monitor_interval = 0
     return _Bars(tqdm)
 
 
