@@ -36,6 +36,8 @@ _PART_BYTES = 1 << 20
 _NO_SURPRISE = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 READ_QUIETLY = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 """Flags to open what may turn out to be a pipe or a device without waiting for it."""
+_IN_PATHS = (sys.getfilesystemencoding(), sys.getfilesystemencodeerrors())
+"""What `os.fsencode` uses, and asks for each time anew."""
 _AT_FDCWD = -100
 _NOREPLACE, _EXCHANGE = 1, 2
 _SWAP_MACOS, _EXCLUDE_MACOS = 2, 4
@@ -287,7 +289,7 @@ def _rename_with(flag: int, source: str, target: str) -> bool:
     renamer = _renamer()
     if renamer is None:
         return False
-    if renamer(flag, os.fsencode(source), os.fsencode(target)) == 0:
+    if renamer(flag, source.encode(*_IN_PATHS), target.encode(*_IN_PATHS)) == 0:
         return True
     number = ctypes.get_errno()
     if number in _UNSUPPORTED:

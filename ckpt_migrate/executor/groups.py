@@ -99,15 +99,17 @@ class Executor:
         # The number of records tells a group that was written whole from one whose writing was cut short.
         size = len(group.changes) + len(group.edits) + len(group.tags) + len(group.folders)
         yield {"kind": "group", "group": group.number, "phase": group.phase.value, "size": size}
+        number, relative = group.number, self._relative
         for change in group.changes:
-            aside = via.get(change.item)
+            item, source, target, _, _, files, *_ = change
+            aside = via.get(item)
             yield intent(
-                group.number,
+                number,
                 change,
-                source=self._relative(change.source),
-                target=self._relative(change.target),
-                via=None if aside is None or aside == change.source else self._relative(aside),
-                files=[self._file_record(file, group.phase) for file in change.files] if change.files else (),
+                source=relative(source),
+                target=relative(target),
+                via=None if aside is None or aside == source else relative(aside),
+                files=[self._file_record(file, group.phase) for file in files] if files else (),
             )
         for located in group.edits:
             record = to_record(located, self._relative, is_first=group.phase is Phase.APPLY)
@@ -203,9 +205,9 @@ def _sweep(operation: Sweep) -> None:
 
 
 def _rename(operation: Rename) -> None:
-    source, target = operation.source, operation.target
+    _, source, target, inode = operation
     storage.rename_noreplace(source, target)
-    if os.lstat(target).st_ino != operation.inode:
+    if os.lstat(target).st_ino != inode:
         # Somebody swapped the directory since it was looked at: what was moved was not meant.
         storage.rename_noreplace(target, source)
         raise FileExistsError(errno.EEXIST, "another directory has taken its place", source)

@@ -31,10 +31,11 @@ def intent(
         via: Over which temporary name, likewise; None for none.
         files: Records of its manifests.
     """
+    item, _, _, identity, mtime_ns, *_ = change
     return (
-        f'{{"kind":"intent","group":{group},"item":{change.item},'
+        f'{{"kind":"intent","group":{group},"item":{item},'
         f'"source":{quoted(source)},"target":{quoted(target)},"via":{"null" if via is None else quoted(via)},'
-        f'"identity":{_identity(change.identity)},"mtime_ns":{change.mtime_ns},'
+        f'"identity":{_identity(identity)},"mtime_ns":{mtime_ns},'
         f'"files":{_encode(files) if files else "[]"}}}'
     )
 

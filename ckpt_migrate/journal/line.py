@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import zlib
 from typing import Any
+from zlib import crc32
 
 _CRC_START = ',"crc":"'
 _CRC_START_BYTES = _CRC_START.encode()
@@ -21,13 +21,13 @@ def encode(record: dict[str, Any]) -> str:
 
 def with_checksum(text: str) -> str:
     """Return the JSON of a record, given in ASCII and on one line, as its line, without the newline."""
-    return f'{text[:-1]}{_CRC_START}{zlib.crc32(text.encode("ascii")):08x}"}}'
+    return f'{text[:-1]}{_CRC_START}{crc32(text.encode("ascii")):08x}"}}'
 
 
 def decode(line: bytes) -> dict[str, Any] | None:
     """Return the record of a line, or None when the line is not whole."""
     text, tail = line[:-_TAIL_LENGTH] + b"}", line[-_TAIL_LENGTH:]
-    if tail != b'%b%08x"}' % (_CRC_START_BYTES, zlib.crc32(text)):
+    if tail != b'%b%08x"}' % (_CRC_START_BYTES, crc32(text)):
         return None
     try:
         record = json.loads(text.decode("ascii"))
