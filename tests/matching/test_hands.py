@@ -50,6 +50,8 @@ def matched(world: World) -> tuple[Matching, int]:
         ("mixed_swaps", 8),
         ("reused", 2),  # a copied tree: the losses are the second training's
         ("reused", 9),  # files a day younger than the run
+        ("reused", 409),  # weights ten minutes younger than the end of the run whose name and params they have
+        ("next_day", 308),  # reruns an hour later, some beside the first: they are no second zone either
         ("next_day", 10),  # reruns an hour later look like a second time zone
         ("zipped", 4),  # and so do jobs on the hour in an archive of another zone
         ("two_machines", 5),  # half of the directories have no run

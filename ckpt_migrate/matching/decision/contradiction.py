@@ -11,6 +11,7 @@ import bisect
 import math
 from typing import TYPE_CHECKING
 
+from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S
 from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, is_outside
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_at_start, is_inside, late_share
@@ -120,9 +121,10 @@ def _end(seen: Seen, run: Run, world: World) -> float:
 
 
 def is_finished_oddly(seen: Seen, run: Run, world: World) -> bool:
-    """Say whether a directory was complete though its run broke off, or long before it ended, unlike others.
+    """Say whether a directory was complete though its run broke off, or long before or after its end, unlike others.
 
     A twin on a faster machine, whose run is gone, leaves such a one; so does a run that goes on to other things.
+    Weights later than that by more than any clock is off are of another run, which trained into the same directory.
     """
     if not (seen.is_complete and world.ends.is_saved_last):
         return False
@@ -131,8 +133,12 @@ def is_finished_oddly(seen: Seen, run: Run, world: World) -> bool:
     if seen.newest_s is None or run.end_utc_ms is None:
         return False
     habit = world.ends.of(seen.path, is_complete=True)
+    if habit.end_share < USUAL_SHARE:
+        return False
     early_s = run.end_utc_ms / 1000 - seen.newest_s - habit.center_s
-    return habit.end_share >= USUAL_SHARE and early_s > max(EARLY_S, EARLY_SCALES * habit.scale_s)
+    widths_s = EARLY_SCALES * habit.scale_s
+    late_s = habit.center_s + (seen.last_s or seen.newest_s) - run.end_utc_ms / 1000
+    return early_s > max(EARLY_S, widths_s) or (late_s > max(LARGEST_SKEW_S, widths_s) and _is_spread(seen))
 
 
 def is_left_later(seen: Seen, run: Run, world: World) -> bool:

@@ -83,7 +83,7 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
     if is_finished_oddly(case.seen, run, world) and not is_plain:
-        return "one run fits, but the directory was complete long before the run ended, or though it broke off"
+        return "one run fits, but the directory was complete long before or after the run ended, or though it broke off"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
 
