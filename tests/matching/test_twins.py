@@ -41,11 +41,11 @@ def test_who_is_near_is_not_counted_among_the_far() -> None:
 
 
 def test_a_sibling_of_a_kind_that_seldom_has_a_directory_is_a_sibling_all_the_same() -> None:
-    """A colleague's run with the same config at the same second: her kind has fewer directories here, not none."""
+    """Two runs of one second, of a kind with a directory in two cases of five: one of such two left is no lone run."""
     alone = {f"run {turn}": (1000.0 * turn, HERE) for turn in range(20)}
     none = twins_of(alone).lone["1"]
-    seldom = twins_of(alone | {"hers": (1.0, SELDOM)}).lone["1"]
-    often = twins_of(alone | {"mine": (1.0, HERE)}).lone["1"]
+    seldom = twins_of(alone | {"one": (500.0, SELDOM), "other": (501.0, SELDOM)}).lone["1"]
+    often = twins_of(alone | {"one": (500.0, HERE), "other": (501.0, HERE)}).lone["1"]
     assert 3 * none < seldom <= often
 
 
