@@ -48,6 +48,7 @@ def matched(world: World) -> tuple[Matching, int]:
     [
         ("mixed_swaps", 0),  # weights of one run beside the config of another
         ("mixed_swaps", 8),
+        ("mixed_swaps", 650),  # and config and final weights of one run beside a folder with another's, under its tag
         ("reused", 2),  # a copied tree: the losses are the second training's
         ("reused", 9),  # files a day younger than the run
         ("reused", 409),  # weights ten minutes younger than the end of the run whose name and params they have
@@ -57,6 +58,8 @@ def matched(world: World) -> tuple[Matching, int]:
         ("two_machines", 5),  # half of the directories have no run
         ("kept_best", 10),
         ("best_tags", 4),
+        ("teammates", 516),  # half a training whose run is gone, beside a whole one of a colleague
+        ("teammates", 634),  # four in a copied tree, whose runs are gone, with a colleague's started at the same time
     ],
 )
 def test_what_hands_have_done_is_not_taken_for_another_run(name: str, seed: int) -> None:

@@ -213,7 +213,7 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
         nearest = nearest_words(best.score, rival, best.chances.ghost)
         weights = explain(best.score, case.seen, run, world, best.chances.bound, nearest=nearest)
         return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, shown)
-    if case.seen.other_name or speaking_against(best.score, case.seen, run, world):
+    if case.seen.other_name or case.seen.mixed_s is not None or speaking_against(best.score, case.seen, run, world):
         by_posterior = [_doubted(one) for one in by_posterior]
     shown = _shown(by_posterior[:MOST_CANDIDATES], case, world, runs, fewest=FEWEST_CANDIDATES)
     status = Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED

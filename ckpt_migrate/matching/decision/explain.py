@@ -111,20 +111,20 @@ def _reference_words(one: Score, seen: Seen) -> str:
 def _time_words(seen: Seen, run: Run) -> str:
     difference = name_difference(seen, run)
     if difference is not None and abs(difference) <= 1:
-        return f"the run's name has the directory's stamp, {_seconds(difference)} apart"
+        return f"the run's name has the directory's stamp, {duration(difference)} apart"
     reading = best_reading(seen, run)
     if reading is None:
         return ""
     lag = reading.instant_s - (run.start_utc_ms or 0) / 1000
     side = "after" if lag >= 0 else "before"
-    return f"the stamp, read in {reading.zone}, is {_seconds(abs(lag))} {side} the run's start"
+    return f"the stamp, read in {reading.zone}, is {duration(abs(lag))} {side} the run's start"
 
 
 def _end_words(seen: Seen, run: Run) -> str:
     if seen.newest_s is None or run.end_utc_ms is None:
         return ""
     lag = run.end_utc_ms / 1000 - seen.newest_s
-    return f"its newest file was written {_seconds(abs(lag))} {'before' if lag >= 0 else 'after'} the run's end"
+    return f"its newest file was written {duration(abs(lag))} {'before' if lag >= 0 else 'after'} the run's end"
 
 
 def _param_words(one: Score, seen: Seen, world: World) -> str:
@@ -148,7 +148,12 @@ def _short(text: str) -> str:
     return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}..."
 
 
-def _seconds(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Return a time in words, in the largest unit of which there are two.
+
+    >>> duration(90.0), duration(5400.0), duration(1.25e6)
+    ('90.0 s', '90.0 min', '14.5 days')
+    """
     for size, name in ((86400, "days"), (3600, "h"), (60, "min")):
         if abs(seconds) >= 2 * size:
             return f"{seconds / size:.1f} {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.decision.contradiction import is_finished_oddly, is_left_later, speaking_against
+from ckpt_migrate.matching.decision.explain import duration
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.content import LONE_BITS
 from ckpt_migrate.matching.families.references import is_made_once, is_named_by_path, named_runs
@@ -62,6 +63,9 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     named = named_runs(case.seen.references)
     if case.seen.other_name:
         return f"{case.seen.other_name}, which is another directory: these may be another run's weights"
+    if case.seen.mixed_s is not None:
+        gap = duration(case.seen.mixed_s)
+        return f"its weights were written {gap} apart, those of others together: they may be of two runs"
     if len(named) > 1:
         shown = ", ".join(named[:_SHOWN])
         return f"references name {len(named)} different runs: {shown}; remove or correct the wrong one"
@@ -73,6 +77,9 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
         return _why_not_believed(case, best, run, world)
     if world.strata.holds_others(best.run_id):
         return _why_not_of_parent(case, best)
+    away = world.strata.away_user(best.run_id)
+    if away and best.content < LONE_BITS:
+        return f"one run fits, but {away} started it, whose directories are elsewhere; a reference would settle it"
     families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
     if len(families) < FEWEST_FAMILIES and best.content < LONE_BITS:
         only = _WORDS[families[0]] if families else "weak evidence"

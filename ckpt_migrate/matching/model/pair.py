@@ -67,6 +67,8 @@ class Seen:
         last_step: The highest training step that its files tell; None for none.
         references: Where one side names the other.
         other_name: Where its files say that they were written under another name, in words; empty for nowhere.
+        mixed_s: How many seconds apart its weights at the top and in folders are, where others have them together;
+            None for as usual.
         resumed_from: Ids of directories or runs that its config says it was resumed from.
     """
 
@@ -87,6 +89,7 @@ class Seen:
     references: tuple[Reference, ...]
     resumed_from: tuple[str, ...] = ()
     other_name: str = ""
+    mixed_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

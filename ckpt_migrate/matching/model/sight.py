@@ -9,6 +9,7 @@ from ckpt_migrate.evidence.patterns import compile_patterns
 from ckpt_migrate.evidence.records import Evidence, FactKind
 from ckpt_migrate.matching.families.file_times import newest_weights_s, own_times_s, weights_times_s
 from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.parts import find_mixed
 from ckpt_migrate.matching.families.references import named_in_config, written_as
 from ckpt_migrate.matching.families.stamps import is_plausible
 from ckpt_migrate.matching.families.values import comparable
@@ -63,6 +64,7 @@ def see(
     weights = compile_patterns(recipe.weights)
     manifests = frozenset(manifest.name for manifest in recipe.manifests)
     shift_s = times.shift_s or 0.0
+    mixed = find_mixed(checkpoints, times.newest_s, recipe)
     seen = {}
     for checkpoint in checkpoints:
         if checkpoint.name is None:
@@ -95,6 +97,7 @@ def see(
             last_step=max((step for step in steps if isinstance(step, int)), default=None),
             references=references.get(checkpoint.path, ()),
             other_name=written_as(checkpoint, others, run_ids),
+            mixed_s=mixed.get(checkpoint.path),
             resumed_from=named_in_config(params, _RESUME_KEYS),
         )
     return seen

@@ -118,6 +118,11 @@ class Strata:
         children = [self._kind_rate(kind) for kind in self.totals if kind[:2] == (experiment, CHILD)]
         return run_id in self.choosing or (role == PARENT and max(children, default=0.0) > CHILD_RATE)
 
+    def away_user(self, run_id: str) -> str:
+        """Return who started a run, if that is somebody who has directories elsewhere; empty otherwise."""
+        user = self.users.get(run_id, "")
+        return user if (self.kinds[run_id][0], user) in self.away else ""
+
     def rate(self, run_id: str, own: float = 0.0) -> float:
         """Return the chance that a run has a directory, learned from the others of its kind.
 
