@@ -58,6 +58,9 @@ def matched(world: World) -> tuple[Matching, int]:
         ("two_machines", 5),  # half of the directories have no run
         ("kept_best", 10),
         ("best_tags", 4),
+        ("swapped", 655),  # half a directory under the name, and the reference, of a run that came to its end
+        ("crashed", 749),  # a rerun five minutes later, whose run is gone, with the same seeds and losses
+        ("renamed_by_hand", 640),  # a stamp put ahead by an hour, in the time of another run with the same params
         ("teammates", 516),  # half a training whose run is gone, beside a whole one of a colleague
         ("teammates", 634),  # four in a copied tree, whose runs are gone, with a colleague's started at the same time
     ],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S
 from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, is_outside
 from ckpt_migrate.matching.families.references import named_runs
-from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_at_start, is_inside, late_share
+from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, NAMED_REACH_S, is_at_start, is_inside, late_share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,6 +116,8 @@ def _end(seen: Seen, run: Run, world: World) -> float:
     if seen.oldest_s is not None and seen.oldest_s - run.end_utc_ms / 1000 > LATER_S and _is_spread(seen):
         return OLDER_BITS
     bits = max(-math.log2(max(shares)), 0.0)
+    if run.status == "FINISHED" and not seen.is_complete and world.ends.is_saved_last:
+        bits -= math.log2(world.ends.lacking_share)
     away_s = abs(run.end_utc_ms / 1000 - seen.newest_s - habit.center_s)
     return bits + _other_end(seen, world) if away_s > 2 * ENDED_SCALES * habit.scale_s else bits
 
@@ -139,6 +141,16 @@ def is_finished_oddly(seen: Seen, run: Run, world: World) -> bool:
     widths_s = EARLY_SCALES * habit.scale_s
     late_s = habit.center_s + (seen.last_s or seen.newest_s) - run.end_utc_ms / 1000
     return early_s > max(EARLY_S, widths_s) or (late_s > max(LARGEST_SKEW_S, widths_s) and _is_spread(seen))
+
+
+def is_begun_apart(one: Score, seen: Seen, run: Run) -> bool:
+    """Say whether a directory was made at another time than its run's start, though nothing says that it was resumed.
+
+    What crashed is started again within minutes, with the same config, and with fixed seeds to the same losses.
+    """
+    start_s = (run.start_utc_ms or 0) / 1000
+    away_s = min((abs(each.lag_to(start_s)) for each in seen.readings), default=0.0)
+    return away_s > NAMED_REACH_S and _time(one, seen, run) >= NO_FURTHER_BITS
 
 
 def is_left_later(seen: Seen, run: Run, world: World) -> bool:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.decision.contradiction import is_finished_oddly, is_left_later, speaking_against
+from ckpt_migrate.matching.decision.contradiction import (
+    is_begun_apart,
+    is_finished_oddly,
+    is_left_later,
+    speaking_against,
+)
 from ckpt_migrate.matching.decision.explain import duration
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.content import LONE_BITS
@@ -91,6 +96,8 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
     if is_finished_oddly(case.seen, run, world) and not is_plain:
         return "one run fits, but the directory was complete long before or after the run ended, or though it broke off"
+    if is_begun_apart(best, case.seen, run) and best.content < LONE_BITS:
+        return "one run fits, but its time stamp is not of the run's start, and nothing says that it was taken up again"
     spoken = speaking_against(best, case.seen, run, world)
     return f"one run fits, but {_and(spoken)} it" if spoken else None
 

@@ -27,6 +27,9 @@ SHARE_WORTH = 3.0
 """How many observed directories these shares are worth."""
 APART_S, MOST_APART = 300.0, 0.2
 """A config is saved with the newest file when it is so little older, in all but this share of directories."""
+LACKING_SHARE, LACKING_WORTH = 0.1, 5.0
+"""Share of directories of finished runs that lack what is saved last (it was deleted, or its disk was full), and of how
+many directories that is taken for known before any is seen."""
 BEFORE_S, AFTER_S = 120.0, 600.0
 """Weights so much older than the run were made by another; so much newer ones by another, or later from these."""
 DURATION_DECADES_NATS = 9.2
@@ -87,6 +90,7 @@ class Ends:
         is_logged_after: Whether most runs begin when their weights are there: logged after training, all at once.
         holds_others: Whether most directories hold weights from before or after their runs: base models, conversions.
         is_saved_last: Whether configs are written with the newest files, and not when training begins.
+        lacking_share: Share of directories of runs that finished which lack a config all the same.
     """
 
     overall: Mapping[bool, EndHabit]
@@ -94,6 +98,7 @@ class Ends:
     is_logged_after: bool = False
     holds_others: bool = False
     is_saved_last: bool = False
+    lacking_share: float = 1.0
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
@@ -112,8 +117,10 @@ NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
 def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
     """Return when newest files are written, as pairs show that are plain by other evidence."""
     found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
-    are_before, are_outside, are_apart = [], [], []
+    are_before, are_outside, are_apart, are_lacking = [], [], [], []
     for seen, run in plain:
+        if run.status == "FINISHED":
+            are_lacking.append(not seen.is_complete)
         if seen.config_apart_s is not None:
             are_apart.append(seen.config_apart_s > APART_S)
         if seen.weights_s is not None and run.start_utc_ms is not None and run.end_utc_ms is not None:
@@ -132,7 +139,8 @@ def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
     is_logged_after = len(are_before) >= FEWEST_TEACHERS and 2 * sum(are_before) > len(are_before)
     holds_others = len(are_outside) >= FEWEST_TEACHERS and 2 * sum(are_outside) > len(are_outside)
     is_saved_last = len(are_apart) >= FEWEST_TEACHERS and sum(are_apart) <= MOST_APART * len(are_apart)
-    return Ends(overall, own, is_logged_after, holds_others, is_saved_last)
+    lacking_share = (sum(are_lacking) + LACKING_SHARE * LACKING_WORTH) / (len(are_lacking) + LACKING_WORTH)
+    return Ends(overall, own, is_logged_after, holds_others, is_saved_last, lacking_share)
 
 
 def is_outside(seen: Seen, run: Run) -> bool:
