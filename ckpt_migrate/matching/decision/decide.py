@@ -13,6 +13,7 @@ from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
+from ckpt_migrate.matching.model.pair import exp2
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN, share_out
 from ckpt_migrate.matching.records import RankedRun, Verdict
@@ -103,6 +104,7 @@ def decide(
     claims = find_claims(answers, linked)
     counts = others_odds(answers, claims, linked)
     ghosts = [list(map(_ghost, edges, taken)) for edges, taken in zip(answers, claims.taken, strict=True)]
+    _share_ghosts(cases, answers, ghosts)
     unlisted = [_unlisted(case, world) for case in cases]
     gone = [sum(mine) + others for mine, others in zip(ghosts, unlisted, strict=True)]
     posteriors = _posteriors(answers, gone, linked)
@@ -132,6 +134,29 @@ def _edges(case: Case, world: World, runs: Mapping[str, Run], losses: Losses) ->
 def _ghost(edge: Edge, taken: float) -> float:
     """Return the odds of a ghost: the run has no directory, or another one."""
     return edge.ghost * (edge.unmade + max(1 - edge.unmade, 0.0) * taken)
+
+
+def _share_ghosts(cases: Sequence[Case], answers: Sequence[Sequence[Edge]], ghosts: Sequence[list[float]]) -> None:
+    """Lower the odds of ghosts of directories that were resumed from another directory of the run.
+
+    A ghost of the run that made the later one names a directory of its own: it made the earlier one as well, or it
+    names that of another run, which is as rare as `Score.resume` says. The earlier one's ghosts are settled first.
+
+    Args:
+        cases: All checkpoints.
+        answers: The edges of each, in the order of its candidates.
+        ghosts: The odds of ghosts, likewise; they are changed.
+    """
+    known: dict[tuple[str, str], float] = {}
+    concerned = {one.earlier for case in cases for one in case.scores if one.earlier}
+    for i in order_in_time(cases) if concerned else ():
+        path = cases[i].checkpoint.path
+        for k, (one, edge) in enumerate(zip(cases[i].scores, answers[i], strict=True)):
+            earlier = known.get((one.earlier, one.run_id))
+            if earlier is not None:
+                ghosts[i][k] = min(ghosts[i][k], ghosts[i][k] * exp2(-one.resume) + edge.odds * earlier)
+            if path in concerned and edge.is_close:
+                known[path, one.run_id] = ghosts[i][k] / edge.odds
 
 
 def _unlisted(case: Case, world: World) -> float:

@@ -103,7 +103,8 @@ def _link(
         if after is None or before_it is None or after <= before_it or not goes_before:
             continue
         factor = named_factor * max(SAME_RUN / further, 1.0)
-        _say(one, shares[1].get(one.run_id, 0.0), factor, f"{_LATER} {_name(earlier)}")
+        if _say(one, shares[1].get(one.run_id, 0.0), factor, f"{_LATER} {_name(earlier)}"):
+            one.earlier = earlier.checkpoint.path
         _say(before[one.run_id], shares[0].get(one.run_id, 0.0), named_factor, f"it was resumed in {_name(later)}")
 
 
@@ -111,8 +112,11 @@ def _name(case: Case) -> str:
     return f"{case.checkpoint.basename}, which fits the same run"
 
 
-def _say(one: Score, share: float, factor: float, words: str) -> None:
+def _say(one: Score, share: float, factor: float, words: str) -> bool:
+    """Let a directory vouch for a pair; say whether none has done so more strongly."""
     bits = math.log2(1 + min(share, SUREST) * max(factor - 1, 0.0))
-    if bits > one.resume:
-        one.resume = bits
-        one.words["resume"] = words
+    if bits <= one.resume:
+        return False
+    one.resume, one.earlier = bits, ""
+    one.words["resume"] = words
+    return True

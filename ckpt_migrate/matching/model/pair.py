@@ -151,6 +151,7 @@ class Score:
         missed: How many values of file names the run never logged, where runs usually did.
         comparison: Params that agree and that differ.
         is_first: Whether the directory would be the run's first; see `stamps.is_first`.
+        earlier: Path of the run's directory that it was resumed from, as `resume` has it; empty for none.
         words: What was seen, for families that need it said.
     """
 
@@ -168,6 +169,7 @@ class Score:
     missed: int = 0
     comparison: Comparison = NOTHING
     is_first: bool = True
+    earlier: str = ""
     words: dict[str, str] = field(default_factory=dict)
 
     @property
