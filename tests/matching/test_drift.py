@@ -28,6 +28,17 @@ def test_a_swept_param_is_not_taken_for_one_that_drifts(seed: int) -> None:
     assert [note.rpartition(": ")[2] for note in notes] == (["training/gpus"] if seed == 3 else [])
 
 
+@pytest.mark.parametrize("seed", [318, 326])
+def test_a_run_that_logged_next_to_nothing_does_not_hide_which_keys_drift(seed: int) -> None:
+    """Each job opens a run, closes it at once, and logs to the next; configs differ from the logs in some keys."""
+    world = SCENARIOS["late_logging"](seed, 60)
+    matching = link(world.checkpoints, world.evidence, world.store, load_recipe())
+    renamed = {v.checkpoint.path: v.run_id for v in matching.verdicts if v.status is Status.MATCHED}
+    assert all(world.truth[path] == run_id for path, run_id in renamed.items())
+    assert len(renamed) >= 0.85 * len(world.identifiable)
+    assert any("training/log_every" in note for note in matching.warnings if note.startswith("not compared"))
+
+
 def test_no_reason_says_that_a_directory_lacks_what_it_has() -> None:
     """Where what sets two runs apart is a key that drifts, the reason says so."""
     story = SCENARIOS["text_sweeps"](8, 60).story

@@ -20,6 +20,9 @@ MOST_WORTH = 8
 """Candidates of a checkpoint that are looked at closely: the best so far."""
 NEGLIGIBLE_BITS = 14.0
 """A candidate this far behind the best takes no share of a directory."""
+LEAST_LOGGED = 0.5
+"""A run that logged less than this share of what another one beside it did, of the keys of a config, teaches nothing:
+a job may open a run, close it, and log to the next."""
 WORTH_BITS = 20.0
 """A candidate this far behind the best cannot catch up."""
 
@@ -85,11 +88,18 @@ def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
     named = {reference.run_id for reference in seen.references if reference.bits > CHOSEN_BITS}
     if len(named) == 1:
         return next((one for one in scores if one.run_id in named), None)
+    scores = _logging(scores)
     if leads_by_time(scores):
         return min(scores, key=lambda one: (-one.time, one.run_id))
     whole = [one for one in scores if one.comparison.compared and not one.comparison.differing]
     best = whole[0] if len(whole) == 1 else None if whole else _nearest_by_params(scores)
     return best if best is not None and best.time > 0 else None
+
+
+def _logging(scores: Sequence[Score]) -> Sequence[Score]:
+    """Return the runs that logged the config as far as any did: one with next to nothing hides no plain run."""
+    most = max((one.comparison.compared for one in scores), default=0)
+    return [one for one in scores if one.comparison.compared >= LEAST_LOGGED * most]
 
 
 def _nearest_by_params(scores: Sequence[Score]) -> Score | None:
