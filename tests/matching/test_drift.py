@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from worlds import SCENARIOS
@@ -15,15 +16,26 @@ from ckpt_migrate.matching.link import link
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.recipe import load_recipe
 
+if TYPE_CHECKING:
+    from worlds.world import World
+
+    from ckpt_migrate.matching.records import Matching
+
+
+def linked_rightly(world: World, least_share: float) -> Matching:
+    """Match a world; nothing may be renamed wrongly, and so much of what can be identified must be."""
+    matching = link(world.checkpoints, world.evidence, world.store, load_recipe())
+    renamed = {v.checkpoint.path: v.run_id for v in matching.verdicts if v.status is Status.MATCHED}
+    assert all(world.truth[path] == run_id for path, run_id in renamed.items())
+    assert len(renamed) >= least_share * len(world.identifiable)
+    return matching
+
 
 @pytest.mark.parametrize("seed", [0, 3])
 def test_a_swept_param_is_not_taken_for_one_that_drifts(seed: int) -> None:
     """Siblings of purged runs, a second away, differ in it; in the second project another key really drifts."""
     world = SCENARIOS["text_sweeps"](seed, 60)
-    matching = link(world.checkpoints, world.evidence, world.store, load_recipe())
-    renamed = {v.checkpoint.path: v.run_id for v in matching.verdicts if v.status is Status.MATCHED}
-    assert all(world.truth[path] == run_id for path, run_id in renamed.items())
-    assert len(renamed) >= 0.95 * len(world.identifiable)
+    matching = linked_rightly(world, 0.95)
     notes = [note for note in matching.warnings if note.startswith("not compared")]
     assert [note.rpartition(": ")[2] for note in notes] == (["training/gpus"] if seed == 3 else [])
 
@@ -32,10 +44,7 @@ def test_a_swept_param_is_not_taken_for_one_that_drifts(seed: int) -> None:
 def test_a_run_that_logged_next_to_nothing_does_not_hide_which_keys_drift(seed: int) -> None:
     """Each job opens a run, closes it at once, and logs to the next; configs differ from the logs in some keys."""
     world = SCENARIOS["late_logging"](seed, 60)
-    matching = link(world.checkpoints, world.evidence, world.store, load_recipe())
-    renamed = {v.checkpoint.path: v.run_id for v in matching.verdicts if v.status is Status.MATCHED}
-    assert all(world.truth[path] == run_id for path, run_id in renamed.items())
-    assert len(renamed) >= 0.85 * len(world.identifiable)
+    matching = linked_rightly(world, 0.85)
     assert any("training/log_every" in note for note in matching.warnings if note.startswith("not compared"))
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from ckpt_migrate.matching.families.parts import find_mixed
-from ckpt_migrate.naming import DirectoryName
+from ckpt_migrate.naming import DirectoryName, parse_stamp
 from ckpt_migrate.recipe import load_recipe
 from ckpt_migrate.records import Checkpoint, FileStat, State
 
@@ -25,8 +24,7 @@ def directory(number: int, gap_s: float | None) -> Checkpoint:
     if gap_s is not None:
         times |= {"model.pt": gap_s, "config.json": gap_s + 0.2}
     files = tuple(FileStat(path, "file", 10, int((saved_s + each_s) * 1e9)) for path, each_s in sorted(times.items()))
-    stamp = datetime(2026, 2, 1)  # noqa: DTZ001 - stamps have no zone
-    name = DirectoryName(f"{number:032x}", "20260201_000000", stamp)
+    name = DirectoryName(f"{number:032x}", "20260201_000000", parse_stamp("20260201_000000"))
     return Checkpoint(f"/c/{number}", "/c", State.LEGACY, None, name, files, 0, "", ())
 
 
