@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Fact
-    from ckpt_migrate.matching.clock.fit import FittedClock
+    from ckpt_migrate.matching.clock.fit import FittedClock, Reading
     from ckpt_migrate.matching.families.file_times import FileTimes
     from ckpt_migrate.matching.families.references import Reference
     from ckpt_migrate.recipe import Recipe
@@ -74,12 +74,10 @@ def see(
         local = checkpoint.name.local_time
         readings = clock.readings(local) if is_plausible(local) else ()
         written = times.newest_s.get(checkpoint.path)
-        first_s = min((one.instant_s for one in readings), default=None)
-        is_older = written is not None and first_s is not None and written < first_s - WRITTEN_BEFORE_S
+        is_older = written is not None and _is_before(written, readings)
         # Most facts are params, and they are looked at once.
         params = [(fact.key, fact.value) for fact in found.facts if fact.kind is _PARAM]
         others = [fact for fact in found.facts if fact.kind is not _PARAM]
-        steps = [fact.value for fact in others if fact.kind is FactKind.COUNT and fact.key == "step"]
         seen[checkpoint.path] = Seen(
             path=checkpoint.path,
             local=local,
@@ -94,13 +92,23 @@ def see(
             is_complete=any(file.path in recipe.configs for file in checkpoint.files),
             config=comparable(params, ignored),
             metrics=_named_metrics(others),
-            last_step=max((step for step in steps if isinstance(step, int)), default=None),
+            last_step=_last_step(others),
             references=references.get(checkpoint.path, ()),
             other_name=written_as(checkpoint, others, run_ids),
             mixed_s=mixed.get(checkpoint.path),
             resumed_from=named_in_config(params, _RESUME_KEYS),
         )
     return seen
+
+
+def _is_before(time_s: float, readings: Sequence[Reading]) -> bool:
+    """Say whether files are older than the stamp, whatever it means."""
+    return bool(readings) and time_s < min(one.instant_s for one in readings) - WRITTEN_BEFORE_S
+
+
+def _last_step(facts: Sequence[Fact]) -> int | None:
+    steps = [fact.value for fact in facts if fact.kind is FactKind.COUNT and fact.key == "step"]
+    return max((step for step in steps if isinstance(step, int)), default=None)
 
 
 def _earlier(time_s: float | None, shift_s: float) -> float | None:
