@@ -3,8 +3,9 @@
 
     python benchmarks/bench_matching.py --count 10000
 
-Kinds: `spread` (one run after another, over months), `bursts` (sweeps of 200 runs launched within a minute), and
-`identical` (half of all runs have one and the same config). Each kind is measured in a process of its own; peak memory
+Kinds: `spread` (one run after another, over months), `bursts` (sweeps of 200 runs launched within a minute),
+`identical` (half of all runs have one and the same config), and `sixes` (sweeps of six launched within seconds: six
+candidates a directory). Each kind is measured in a process of its own; peak memory
 is that process's largest resident set, the directories and runs themselves included. Every tenth run is gone.
 """
 
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.tracking.records import ArtifactFile, StoreWarning
 
-KINDS = ("spread", "bursts", "identical")
+KINDS = ("spread", "bursts", "identical", "sixes")
 BEGIN_S = 1_735_700_000.0
 BURST, BURST_S, PAUSE_S, SPREAD_S = 200, 60.0, 36_000.0, 1_200.0
+SIX, SIX_S = 6, 5.0
 CONSTANTS, KNOBS, EPOCHS = 30, 8, 5
 GONE_SHARE = 0.1
 ZONE = timezone(timedelta(hours=9))
@@ -90,7 +92,11 @@ def make(kind: str, count: int) -> tuple[list[Checkpoint], dict[str, Evidence], 
     losses: dict[str, float] = {}
     for number in range(count):
         burst, place = divmod(number, BURST)
-        start_s = BEGIN_S + (burst * PAUSE_S + rng.random() * BURST_S if kind == "bursts" else number * SPREAD_S)
+        start_s = BEGIN_S + number * SPREAD_S
+        if kind == "bursts":
+            start_s = BEGIN_S + burst * PAUSE_S + rng.random() * BURST_S
+        if kind == "sixes":
+            start_s = BEGIN_S + number // SIX * SIX * SPREAD_S + rng.random() * SIX_S
         is_common = kind == "identical" and number % 2 == 0
         config: dict[str, int | float] = {f"model/constant_{key}": key for key in range(CONSTANTS)}
         config |= {f"training/knob_{key}": 0 if is_common else rng.randrange(6) for key in range(KNOBS)}

@@ -179,7 +179,7 @@ def _decide(
     looked_up = add_artifacts(cases, verdicts, world, contents)
     if looked_up == cases:
         return verdicts
-    return decide(add_resumes(looked_up, runs, world.further), world, runs, owned)
+    return decide(add_resumes(looked_up, runs, world), world, runs, owned)
 
 
 def _hold_back(verdict: Verdict, runs: Mapping[str, Run]) -> Verdict:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,3 +47,19 @@ def test_the_runs_that_agree_are_those_that_a_comparison_of_each_finds(
             assert index.agreeing(config, len(runs)) == agreeing
             assert index.agreeing(config, 1) == agreeing[:1]
             assert index.count_agreeing(config) == len(agreeing)
+
+
+@settings(max_examples=100)
+@given(logged=st.lists(PARAMS, min_size=1, max_size=8), configs=st.lists(PARAMS, min_size=1, max_size=4))
+def test_no_run_is_counted_further_apart_than_it_is(
+    logged: list[dict[str, str]], configs: list[dict[str, str]]
+) -> None:
+    """In how many keys all runs differ from all configs, counted at once: as compared one by one, but for logs cut."""
+    runs = {f"{number:02}": params(some) for number, some in enumerate(logged)}
+    both = [params(config) for config in configs]
+    index = ParamIndex(runs, {key for config in configs for key in config})
+    row, run = np.repeat(np.arange(len(both)), len(runs)), np.tile(np.arange(len(runs)), len(both))
+    apart = index.count_apart(both, row, run).tolist()
+    pairs = [(config, some) for config in both for some in runs.values()]
+    for (config, some), count in zip(pairs, apart, strict=True):
+        assert count == (0 if some.may_be_cut else len(compare(config, some).differing))

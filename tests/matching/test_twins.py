@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.lone import expect_lone
@@ -22,8 +24,16 @@ def twins_of(starts: dict[str, tuple[float, Stratum]], *, nearest_s: float = 0.0
         Run(run_id, "", kind[0], "", "FINISHED", False, int(1000 * start_s), None, None, "memory://")  # noqa: FBT003 - is_deleted
         for run_id, (start_s, kind) in starts.items()
     ]
+    kinds = tuple(MADE)
     strata = Strata(
-        {run_id: kind for run_id, (_, kind) in starts.items()}, dict.fromkeys(MADE, TOTAL), MADE, frozenset()
+        {run_id: place for place, run_id in enumerate(starts)},
+        kinds,
+        np.array([kinds.index(kind) for _, kind in starts.values()], np.int64),
+        dict.fromkeys(kinds, TOTAL),
+        MADE,
+        frozenset(),
+        (("1", ""),),
+        np.zeros(len(starts), np.int64),
     )
     logged = {run_id: comparable({}, KeyPatterns(())) for run_id in starts}
     twins = count_twins(runs, logged, {}, strata, nearest_s=nearest_s, window_s=window_s, prior=0.1)
@@ -34,8 +44,8 @@ def test_who_is_near_is_not_counted_among_the_far() -> None:
     """A replica started at once says nothing of what is started again minutes later, nor the other way round."""
     starts = {"a": (0.0, HERE), "b": (1.0, HERE), "c": (200.0, HERE)}
     near, far = twins_of(starts), twins_of(starts, nearest_s=5.0, window_s=300.0)
-    assert {run_id: round(count, 2) for run_id, count in near.siblings.items()} == {"a": 1.0, "b": 1.0, "c": 0.0}
-    assert {run_id: round(count, 2) for run_id, count in far.siblings.items()} == {"a": 1.0, "b": 1.0, "c": 2.0}
+    assert near.siblings.round(2).tolist() == [1.0, 1.0, 0.0]
+    assert far.siblings.round(2).tolist() == [1.0, 1.0, 2.0]
     assert {abs(pair.apart_s) for pair in near.pairs["1"].pairs} == {1.0}
     assert {abs(pair.apart_s) for pair in far.pairs["1"].pairs} == {199.0, 200.0}
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ckpt_migrate.matching.clock.zones import OffsetFunction
+    from ckpt_migrate.matching.model.columns import Floats
 
 LARGEST_SKEW_S = 420.0
 """Seconds a stamp may lie off its run's start. Below 450, half the smallest distance of two zones (15 min)."""
@@ -131,6 +134,18 @@ def lag_density(away_s: float, center_s: float, scale_s: float, slow_scale_s: fl
     else:
         core = (1 - 0.5 * (math.exp(low) + math.exp(-high))) / STAMP_S
     return CORE_SHARE * core + SLOW_SHARE * slow + _FLOOR
+
+
+def lag_densities(away_s: Floats, center_s: Floats, scale_s: Floats, slow_scale_s: Floats) -> Floats:
+    """Return `lag_density` of many, none of them further off than the largest skew; arguments likewise."""
+    longer = np.where(center_s > 0, 1.0, -1.0) * (away_s + STAMP_S / 2)
+    slow = np.where(longer > 0, np.exp(-np.maximum(longer, 0.0) / slow_scale_s) / slow_scale_s, 0.0)
+    low, high = away_s / scale_s, (away_s + STAMP_S) / scale_s
+    at_low, at_high = np.exp(-np.abs(low)), np.exp(-np.abs(high))
+    within = 1 - 0.5 * (at_low + at_high)
+    core = np.where(low >= 0, 0.5 * (at_low - at_high), np.where(high <= 0, 0.5 * (at_high - at_low), within)) / STAMP_S
+    density: Floats = CORE_SHARE * core + SLOW_SHARE * slow + _FLOOR
+    return density
 
 
 def lag_tail(away_s: float, center_s: float, scale_s: float) -> float:

@@ -23,13 +23,15 @@ others hold j, and u times that for the rest.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from ckpt_migrate.matching.families.stamps import FURTHER_CHECKPOINT
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from ckpt_migrate.matching.model.columns import Bools, Columns, Floats
 
 ROUNDS = 4
 """How often the bound is tightened; more change nothing that matters."""
@@ -39,37 +41,45 @@ MISSING_SHARE = 0.1
 """Share of directories that were made and are not here: cleaned away, or on another machine."""
 
 
-class Edge(NamedTuple):
-    """One answer of a checkpoint.
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """All answers of all checkpoints, a figure for each pair.
 
     Attributes:
-        run_id: The run.
-        odds: Its odds against the run's not being in the store.
-        ghost: Odds of a ghost of it while the run has another directory, likewise.
-        unmade: Odds that the run has none.
+        columns: The pairs of checkpoints and runs.
+        odds: w, the odds against the run's not being in the store.
+        ghost: g, the odds of a ghost of the run while the run has another directory, likewise; 0 for those that are
+            not worth a close look.
+        unmade: u, the odds that the run has none.
         is_first: Whether it would be the run's first directory; further ones, made when the run was taken up again,
             stand in nobody's way.
-        is_close: Whether it is worth a close look; of others no ghosts are counted.
+        linked: Per run, whether it has a directory of its name already.
     """
 
-    run_id: str
-    odds: float
-    ghost: float = 0.0
-    unmade: float = 0.0
-    is_first: bool = True
-    is_close: bool = True
+    columns: Columns
+    odds: Floats
+    ghost: Floats
+    unmade: Floats
+    is_first: Bools
+    linked: Bools
 
     @property
-    def least_free(self) -> float:
-        """What is left of the run whatever the others are; its odds may rest on its having no directory yet."""
-        return FURTHER_CHECKPOINT * min(self.unmade, 1.0) if self.is_first else 1.0
+    def least_free(self) -> Floats:
+        """What is left of each run whatever the others are; its odds may rest on its having no directory yet."""
+        return np.where(self.is_first, FURTHER_CHECKPOINT * np.minimum(self.unmade, 1.0), 1.0)
+
+    def totals(self, free: Floats) -> Floats:
+        """Return, per pair, the sum of all answers: its own odds, those elsewhere at the least, ghosts of its run."""
+        least = self.odds * free
+        elsewhere = np.maximum(self.columns.row_sums(least)[self.columns.row] - least, 0.0)
+        return self.odds + 1 + elsewhere + self.unmade * self.ghost
 
 
-def certified(odds: float, others: float, free: float) -> float:
-    """Return the lower bound on the probability of a pair.
+def certified(odds: Floats, others: Floats, free: Floats) -> Floats:
+    """Return the lower bound on the probability of each pair.
 
     Args:
-        odds: w, this pair's odds.
+        odds: w, the pair's odds.
         others: A, the sum of the checkpoint's other odds, ghosts included.
         free: e, what the other checkpoints leave of it, from `Claims.free`.
     """
@@ -77,124 +87,71 @@ def certified(odds: float, others: float, free: float) -> float:
 
 
 class Claims(NamedTuple):
-    """What the other checkpoints' claims mean for each, by position, one figure for each of its edges.
+    """What the other checkpoints' claims mean for each pair.
 
     Attributes:
         free: e, the share that they leave of the run, at least.
         taken: The chance, at most, that the run needs no missing directory for a ghost of it to have made this one.
     """
 
-    free: Sequence[Sequence[float]]
-    taken: Sequence[Sequence[float]]
+    free: Floats
+    taken: Floats
 
 
-def find_claims(answers: Sequence[Sequence[Edge]], linked: Collection[str]) -> Claims:
-    """Return what the claims of all checkpoints, tightened, leave each of them.
-
-    Args:
-        answers: The edges of each checkpoint.
-        linked: Runs that have a directory of their name already.
-    """
-    rows = [[_Row.of(edge) for edge in edges] for edges in answers]
-    before = free = [[row.least_free for row in mine] for mine in rows]
+def find_claims(answers: Answers) -> Claims:
+    """Return what the claims of all checkpoints, tightened, leave each of them."""
+    # A further directory claims nothing: it stands in nobody's way.
+    lost = (1 - FURTHER_CHECKPOINT) * answers.odds - np.maximum(1 - answers.unmade, 0.0) * answers.ghost
+    lost = np.where(answers.is_first, np.maximum(lost, 0.0), 0.0)
+    before = free = answers.least_free
     for _ in range(ROUNDS):
-        before, free = free, _free(rows, free, linked)
-    return Claims(free, _taken(rows, before, linked))
+        before, free = free, _free(answers, lost, free)
+    return Claims(free, _taken(answers, before))
 
 
-class _Row(NamedTuple):
-    """What does not change from round to round of an edge: `answers` and `lost` without the other answers' part."""
-
-    run_id: str
-    odds: float
-    answers: float
-    ghosts: float
-    lost: float
-    least_free: float
-    is_first: bool
-
-    @staticmethod
-    def of(edge: Edge) -> _Row:
-        run_id, odds, ghost, unmade, is_first, _ = edge
-        # A further directory claims nothing: it stands in nobody's way.
-        lost = max((1 - FURTHER_CHECKPOINT) * odds - max(1 - unmade, 0.0) * ghost, 0.0) if is_first else 0.0
-        return _Row(run_id, odds, odds + 1, unmade * ghost, lost, edge.least_free, is_first)
-
-
-def _free(
-    rows: Sequence[Sequence[_Row]], free: Sequence[Sequence[float]], linked: Collection[str]
-) -> list[list[float]]:
+def _free(answers: Answers, lost: Floats, free: Floats) -> Floats:
     """Return `Claims.free` from a looser one: without c of all others, what they lose when one is put on the run."""
-    lost = [
-        [row.lost / each for row, each in zip(mine, _answers(mine, shares), strict=True)]
-        for mine, shares in zip(rows, free, strict=True)
-    ]
-    losses = dict.fromkeys(linked, 1 - FURTHER_CHECKPOINT)
-    for mine, own in zip(rows, lost, strict=True):
-        for row, loss in zip(mine, own, strict=True):
-            losses[row.run_id] = losses.get(row.run_id, 0.0) + loss
-    return [
-        [max(1 - max(losses[row.run_id] - loss, 0.0), row.least_free) for row, loss in zip(mine, own, strict=True)]
-        for mine, own in zip(rows, lost, strict=True)
-    ]
+    run = answers.columns.run
+    own = lost / answers.totals(free)
+    losses = answers.columns.run_sums(own) + (1 - FURTHER_CHECKPOINT) * answers.linked
+    found: Floats = 1 - np.maximum(losses[run] - own, 0.0)
+    return np.maximum(found, answers.least_free)
 
 
-def _answers(rows: Sequence[_Row], free: Sequence[float]) -> list[float]:
-    """Return, per edge, the sum of all answers: its own odds, those elsewhere at the least, and ghosts of its run."""
-    if len(rows) == 1:
-        return [rows[0].answers + rows[0].ghosts]
-    least = [row.odds * share for row, share in zip(rows, free, strict=True)]
-    total = sum(least)
-    return [row.answers + max(total - own, 0.0) + row.ghosts for row, own in zip(rows, least, strict=True)]
-
-
-def _taken(
-    rows: Sequence[Sequence[_Row]], free: Sequence[Sequence[float]], linked: Collection[str]
-) -> list[list[float]]:
+def _taken(answers: Answers, free: Floats) -> Floats:
     """Return `Claims.taken`: how likely the run has another directory, which a ghost of it then needs not lack.
 
     Where this one is a further one, the ghost has a first one as well, which must be among the others, or missing.
     """
-    held = [
-        [row.odds / each if row.is_first else 0.0 for row, each in zip(mine, _answers(mine, shares), strict=True)]
-        for mine, shares in zip(rows, free, strict=True)
-    ]
-    holds = dict.fromkeys(linked, 1.0)
-    for mine, own in zip(rows, held, strict=True):
-        for row, hold in zip(mine, own, strict=True):
-            holds[row.run_id] = holds.get(row.run_id, 0.0) + hold
-    out = []
-    for mine, own in zip(rows, held, strict=True):
-        taken = []
-        for row, hold in zip(mine, own, strict=True):
-            others = max(holds[row.run_id] - hold, 0.0)
-            if not row.is_first:
-                others = max(others - 1, 0.0) + MISSING_SHARE * min(others, 1.0)
-            taken.append(min(others, 1.0))
-        out.append(taken)
-    return out
+    own = np.where(answers.is_first, answers.odds / answers.totals(free), 0.0)
+    holds = answers.columns.run_sums(own) + answers.linked
+    others = np.maximum(holds[answers.columns.run] - own, 0.0)
+    further = np.maximum(others - 1, 0.0) + MISSING_SHARE * np.minimum(others, 1.0)
+    return np.minimum(np.where(answers.is_first, others, further), 1.0)
 
 
-def others_odds(answers: Sequence[Sequence[Edge]], claims: Claims, linked: Collection[str]) -> list[list[float]]:
-    """Return, per checkpoint, the most that each of its answers counts for, as odds; arguments as for `find_claims`."""
-    holders: defaultdict[str, list[tuple[float, int]]] = defaultdict(list)
-    for run_id in linked:
-        holders[run_id].append((1.0, -1))
-    for i, edges in enumerate(answers):
-        total = sum([edge.odds for edge in edges])
-        for edge, free in zip(edges, claims.free[i], strict=True):
-            if edge.is_first:
-                others = max(total - edge.odds, 0.0) + edge.ghost * edge.unmade
-                held = certified(edge.odds, others, free)
-                if held > LEAST_HELD:
-                    holders[edge.run_id].append((held, i))
-    out = []
-    for i, edges in enumerate(answers):
-        counts = []
-        for edge in edges:
-            held = 0.0
-            if edge.is_first and edge.run_id in holders:
-                held = max((each for each, other in holders[edge.run_id] if other != i), default=0.0)
-            counts.append(edge.odds * (1 - (1 - FURTHER_CHECKPOINT) * held))
-        out.append(counts)
-    return out
+def others_odds(answers: Answers, claims: Claims) -> Floats:
+    """Return, per pair, the most that it counts for among its checkpoint's answers, as odds."""
+    columns, odds = answers.columns, answers.odds
+    elsewhere = np.maximum(columns.row_sums(odds)[columns.row] - odds, 0.0)
+    held = certified(odds, elsewhere + answers.ghost * answers.unmade, claims.free)
+    held = np.where(answers.is_first & (held > LEAST_HELD), held, 0.0)
+    by_others = np.where(answers.is_first, _most_of_others(columns, held), 0.0)
+    by_others = np.where(answers.is_first & answers.linked[columns.run], 1.0, by_others)
+    return odds * (1 - (1 - FURTHER_CHECKPOINT) * by_others)
+
+
+def _most_of_others(columns: Columns, held: Floats) -> Floats:
+    """Return, per pair, the most by which another checkpoint holds its run; 0 for none."""
+    order = np.lexsort((-held, columns.run))
+    run = columns.run[order]
+    is_best = np.ones(len(run), np.bool_)
+    is_best[1:] = run[1:] != run[:-1]
+    best, second = np.zeros(columns.runs), np.zeros(columns.runs)
+    best[run[is_best]] = held[order][is_best]
+    is_second = np.zeros(len(run), np.bool_)
+    is_second[1:] = is_best[:-1] & ~is_best[1:]
+    second[run[is_second]] = held[order][is_second]
+    others = best[columns.run]
+    others[order[is_best]] = second[columns.run][order[is_best]]
+    return others

@@ -7,20 +7,22 @@ run, for references are copied, and directories are renamed by hand.
 
 from __future__ import annotations
 
-import bisect
-import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
 
 from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S
-from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, is_outside
+from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, BEFORE_S
 from ckpt_migrate.matching.families.references import named_runs
-from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, NAMED_REACH_S, is_at_start, is_inside, late_share
+from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, NAMED_REACH_S
+from ckpt_migrate.matching.families.timing import are_at_start, end_shares, is_inside, late_shares, nearest_lags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Sequence
 
     from ckpt_migrate.matching.model.cases import Case
-    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.matching.model.columns import Bools, Columns, Floats
+    from ckpt_migrate.matching.model.pair import Seen, World
     from ckpt_migrate.tracking.records import Run
 
 CONTRADICTION_BITS = 10.0
@@ -46,111 +48,177 @@ LATER_S, COPY_S = 3600.0, 60.0
 """Neither is a directory its run's whose files were all written so long after the end, and not within one minute."""
 USUAL_SHARE, EARLY_S, EARLY_SCALES = 0.5, 60.0, 10.0
 """Directories that are complete so much earlier than usual, in seconds and in widths of the usual time, are unusual."""
-BROKEN_OFF = frozenset({"FAILED", "KILLED"})
-"""Statuses of runs that did not come to their end."""
 ENDED_SCALES = 3.0
 """A file this near to a run's end, in widths of the usual time between the two, may be the run's last."""
+_FAMILIES = ("params", "time", "mtime", "metrics")
 
 
-def contradictions(one: Score, seen: Seen, run: Run, world: World) -> Mapping[str, float]:
-    """Return, by family, in bits, how rarely a directory of this run would look as this one does; 0 for as usual."""
-    return {
-        "params": _params(one, seen, world),
-        "time": _time(one, seen, run),
-        "mtime": _end(seen, run, world),
-        "metrics": CONTRADICTION_BITS if one.missed else max(-one.metrics, 0.0),
-    }
+class Doubt(NamedTuple):
+    """What speaks against a pair, however well it fits.
+
+    Attributes:
+        against: The families that contradict the run so much that a reference to it is not believed.
+        is_finished_oddly: Whether the directory was complete though its run broke off, or long before or after its
+            end, unlike others. A twin on a faster machine, whose run is gone, leaves such a one; so does a run that
+            goes on to other things. Weights later than that by more than any clock is off are of another run, which
+            trained into the same directory.
+        is_begun_apart: Whether it was made at another time than the run's start, though nothing says that it was
+            resumed. What crashed is started again within minutes, with the same config, and with fixed seeds to the
+            same losses.
+    """
+
+    against: tuple[str, ...]
+    is_finished_oddly: bool
+    is_begun_apart: bool
 
 
-def speaking_against(one: Score, seen: Seen, run: Run, world: World) -> tuple[str, ...]:
-    """Return the families that contradict a run so much that a reference to it is not believed; none where it is."""
-    bits = contradictions(one, seen, run, world)
-    against = tuple(family for family, each in bits.items() if each >= SPOKEN_BITS)
-    is_alone = not one.favouring(SUPPORT_BITS, CONTENT_FAMILIES)
-    is_other_instant = "mtime" in against and len(seen.readings) > 1  # the files may be of the other of two hours
-    is_much = len(against) >= SEVERAL or sum(bits.values()) >= CONTRADICTION_BITS
-    is_untimed = bits["time"] >= UNTIMED_BITS and seen.newest_s is None
-    return against if is_much or is_alone or is_other_instant or is_untimed else ()
+def find_doubts(cases: Sequence[Case], columns: Columns, world: World) -> list[Doubt]:
+    """Return what speaks against each pair.
+
+    Args:
+        cases: The checkpoints with their candidates.
+        columns: The pairs of both.
+        world: The shared facts.
+    """
+    scores = [one for case in cases for one in case.scores]
+    time = _time(np.array([one.resume > 0 for one in scores], np.bool_), columns, world)
+    metrics = np.array([CONTRADICTION_BITS if one.missed else max(-one.metrics, 0.0) for one in scores])
+    bits = np.array([_params(cases, world), time, _end(columns, world), metrics])
+    is_against = bits >= SPOKEN_BITS
+    supports = [[one.content, one.mtime, one.params, one.metrics] for one in scores]
+    is_alone = (np.array(supports).reshape(-1, len(CONTENT_FAMILIES)) < SUPPORT_BITS).all(axis=1)
+    directories, row = world.times.directories, columns.row
+    # the files may be of the other of two hours
+    is_other_instant = is_against[_FAMILIES.index("mtime")] & directories.has_several[row]
+    is_much = (is_against.sum(axis=0) >= SEVERAL) | (bits.sum(axis=0) >= CONTRADICTION_BITS)
+    is_untimed = (time >= UNTIMED_BITS) & np.isnan(directories.newest_s[row])
+    is_against &= is_much | is_alone | is_other_instant | is_untimed
+    oddly, apart = _finished_oddly(columns, world), _begun_apart(columns, time, world)
+    places = np.arange(len(_FAMILIES))[:, None]
+    codes = (is_against << places).sum(axis=0)
+    known = [tuple(family for n, family in enumerate(_FAMILIES) if code >> n & 1) for code in range(1 << len(places))]
+    return [
+        Doubt(known[code], *both) for code, *both in zip(codes.tolist(), oddly.tolist(), apart.tolist(), strict=True)
+    ]
 
 
-def share_copied(cases: Iterable[Case], runs: Mapping[str, Run], world: World) -> float:
-    """Return the share of references that cannot be true, so that those which can may be copied as well."""
-    believed = copied = 0
+def share_copied(cases: Sequence[Case], doubts: Sequence[Doubt]) -> float:
+    """Return the share of references that cannot be true, so that those which can may be copied as well.
+
+    Args:
+        cases: The checkpoints.
+        doubts: What speaks against their candidates, in order.
+    """
+    believed = copied = begin = 0
     for case in cases:
-        if not case.seen.references:
-            continue
-        named = named_runs(case.seen.references)
-        scores = [one for one in case.scores if one.run_id in named]
-        contradicted = sum(bool(speaking_against(one, case.seen, runs[one.run_id], world)) for one in scores)
-        copied += max(contradicted, len(named) - 1)
-        believed += len(named)
+        end = begin + len(case.scores)
+        if case.seen.references:
+            named = named_runs(case.seen.references)
+            both = zip(case.scores, doubts[begin:end], strict=True)
+            contradicted = sum(bool(doubt.against) for one, doubt in both if one.run_id in named)
+            copied += max(contradicted, len(named) - 1)
+            believed += len(named)
+        begin = end
     return (copied + COPIED_SHARE * COPIED_WORTH) / (believed + COPIED_WORTH)
 
 
-def _params(one: Score, seen: Seen, world: World) -> float:
-    return world.differences.surprise(seen.config, one.comparison)
+def _params(cases: Sequence[Case], world: World) -> list[float]:
+    """Return, per pair and in bits, how rarely a directory of this run would have params as this one does."""
+    surprise = world.differences.surprise
+    return [surprise(case.seen.config, one.comparison) for case in cases for one in case.scores]
 
 
-def _time(one: Score, seen: Seen, run: Run) -> float:
-    if run.start_utc_ms is None or not seen.readings or is_at_start(seen, run):
-        return 0.0
-    if is_inside(seen, run):
-        return 0.0 if one.resume > 0 else NO_FURTHER_BITS
-    return -math.log2(late_share(seen, run) + ANY_LAG_SHARE)
+def _time(is_resumed: Bools, columns: Columns, world: World) -> Floats:
+    """Return how rarely a directory of this run would be stamped as this one is; 0 for as usual."""
+    row, run, times = columns.row, columns.run, world.times
+    late = -np.log2(late_shares(times, row, run) + ANY_LAG_SHARE)
+    within = np.where(is_resumed, 0.0, NO_FURTHER_BITS)
+    is_usual = np.isnan(times.runs.start_s[run]) | ~times.directories.is_read[row] | are_at_start(times, row, run)
+    return np.where(is_usual, 0.0, np.where(is_inside(times, row, run), within, late))
 
 
-def _end(seen: Seen, run: Run, world: World) -> float:
-    if seen.older_s is not None or (_is_before(seen, run) and not world.ends.is_logged_after):
-        return OLDER_BITS
-    if not world.ends.holds_others and not world.ends.is_logged_after and is_outside(seen, run):
-        return OLDER_BITS
-    if world.ends.is_saved_last and (seen.config_apart_s or 0.0) > 2 * APART_S:
-        return OLDER_BITS
-    if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
-        return 0.0
-    habit = world.ends.of(seen.path, is_complete=seen.is_complete)
-    shares = (
-        habit.share(seen.newest_s - skew_s, run.start_utc_ms / 1000, run.end_utc_ms / 1000)
-        for skew_s in (0.0, seen.clock.lag_s)
-    )
-    if seen.oldest_s is not None and seen.oldest_s - run.end_utc_ms / 1000 > LATER_S and _is_spread(seen):
-        return OLDER_BITS
-    bits = max(-math.log2(max(shares)), 0.0)
-    if run.status == "FINISHED" and not seen.is_complete and world.ends.is_saved_last:
-        bits -= math.log2(world.ends.lacking_share)
-    away_s = abs(run.end_utc_ms / 1000 - seen.newest_s - habit.center_s)
-    return bits + _other_end(seen, world) if away_s > 2 * ENDED_SCALES * habit.scale_s else bits
+def _end(columns: Columns, world: World) -> Floats:
+    """Return how rarely a directory of this run would have files of such times; 0 for as usual."""
+    row, run, ends = columns.row, columns.run, world.ends
+    directories, runs, habits = world.times.directories, world.times.runs, world.times.habits
+    start_s, end_s, newest_s = runs.start_s[run], runs.end_s[run], directories.newest_s[row]
+    is_known = ~np.isnan(start_s + end_s + newest_s)
+    share = end_shares(world.times, row, run)
+    bits = np.maximum(-np.log2(np.where(is_known, share, 1.0)), 0.0)
+    if ends.is_saved_last:
+        is_lacking = runs.is_finished[run] & ~directories.is_complete[row]
+        bits -= np.where(is_lacking, np.log2(ends.lacking_share), 0.0)
+    away_s = np.abs(end_s - newest_s - habits.center_s[row])
+    bits += np.where(away_s > 2 * ENDED_SCALES * habits.scale_s[row], _other_ends(world)[row], 0.0)
+    is_later = (directories.oldest_s[row] - end_s > LATER_S) & _is_spread(columns, world)
+    bits = np.where(is_known, np.where(is_later, OLDER_BITS, bits), 0.0)
+
+    is_older = directories.is_older[row]
+    if not ends.is_logged_after:
+        last_s, skew_s = directories.last_s[row], directories.skew_s[row]
+        # The weights were there before the run began, by the clock of either side: it did not make them.
+        is_older |= np.maximum(last_s, last_s - skew_s) < start_s
+        if not ends.holds_others:
+            is_older |= _is_outside(columns, world)
+    if ends.is_saved_last:
+        is_older |= directories.config_apart_s[row] > 2 * APART_S
+    return np.where(is_older, OLDER_BITS, bits)
 
 
-def is_finished_oddly(seen: Seen, run: Run, world: World) -> bool:
-    """Say whether a directory was complete though its run broke off, or long before or after its end, unlike others.
+def _is_outside(columns: Columns, world: World) -> Bools:
+    """Say whether directories hold weights written long before their run began or after it ended, by either's clock."""
+    directories, runs = world.times.directories, world.times.runs
+    (first_s, last_s), skew_s = (each[columns.row] for each in directories.weights_s), directories.skew_s[columns.row]
+    start_s, end_s = runs.start_s[columns.run], runs.end_s[columns.run]
+    is_before = np.maximum(first_s, first_s - skew_s) < start_s - BEFORE_S
+    is_after = np.minimum(last_s, last_s - skew_s) > end_s + AFTER_S
+    return (is_before | is_after) & ~np.isnan(start_s + end_s)
 
-    A twin on a faster machine, whose run is gone, leaves such a one; so does a run that goes on to other things.
-    Weights later than that by more than any clock is off are of another run, which trained into the same directory.
+
+def _is_spread(columns: Columns, world: World) -> Bools:
+    """Say whether the files were written over time, as training does, and not together, as a copy does."""
+    directories = world.times.directories
+    return (directories.newest_s - directories.oldest_s > COPY_S)[columns.row]
+
+
+def _other_ends(world: World) -> Floats:
+    """Return, per directory, in bits, how far its time is not that of a touch, but one at which another run ended."""
+    directories, habits, ends_s = world.times.directories, world.times.habits, np.array(world.ends_s)
+    if not len(ends_s):
+        return np.zeros(len(directories.newest_s))
+    due_s, reach_s = directories.newest_s + habits.center_s, ENDED_SCALES * habits.scale_s
+    near = np.searchsorted(ends_s, due_s + reach_s, "right") - np.searchsorted(ends_s, due_s - reach_s, "left")
+    by_accident = 2 * reach_s * len(ends_s) / np.maximum(ends_s[-1] - ends_s[0], reach_s)
+    is_told = directories.is_complete & (near > 0) & ~np.isnan(due_s)
+    return np.where(is_told, np.maximum(-np.log2(by_accident), 0.0), 0.0)
+
+
+def _finished_oddly(columns: Columns, world: World) -> Bools:
+    """Return `Doubt.is_finished_oddly`."""
+    row, run = columns.row, columns.run
+    directories, runs, habits = world.times.directories, world.times.runs, world.times.habits
+    if not world.ends.is_saved_last:
+        return np.zeros(len(row), np.bool_)
+    newest_s, center_s, widths_s = directories.newest_s[row], habits.center_s[row], EARLY_SCALES * habits.scale_s[row]
+    end_s = runs.end_s[run]
+    early_s = end_s - newest_s - center_s
+    late_s = center_s + np.where(np.isnan(directories.last_s[row]), newest_s, directories.last_s[row]) - end_s
+    is_late = (late_s > np.maximum(LARGEST_SKEW_S, widths_s)) & _is_spread(columns, world)
+    is_odd = (early_s > np.maximum(EARLY_S, widths_s)) | (is_late & ~np.isnan(newest_s))
+    is_usual = habits.end_share[row] >= USUAL_SHARE
+    return directories.is_complete[row] & (runs.is_broken_off[run] | (is_odd & is_usual))
+
+
+def _begun_apart(columns: Columns, time: Floats, world: World) -> Bools:
+    """Return `Doubt.is_begun_apart`.
+
+    Args:
+        columns: The pairs.
+        time: How rarely directories would be stamped so.
+        world: The shared facts.
     """
-    if not (seen.is_complete and world.ends.is_saved_last):
-        return False
-    if run.status in BROKEN_OFF:
-        return True
-    if seen.newest_s is None or run.end_utc_ms is None:
-        return False
-    habit = world.ends.of(seen.path, is_complete=True)
-    if habit.end_share < USUAL_SHARE:
-        return False
-    early_s = run.end_utc_ms / 1000 - seen.newest_s - habit.center_s
-    widths_s = EARLY_SCALES * habit.scale_s
-    late_s = habit.center_s + (seen.last_s or seen.newest_s) - run.end_utc_ms / 1000
-    return early_s > max(EARLY_S, widths_s) or (late_s > max(LARGEST_SKEW_S, widths_s) and _is_spread(seen))
-
-
-def is_begun_apart(one: Score, seen: Seen, run: Run) -> bool:
-    """Say whether a directory was made at another time than its run's start, though nothing says that it was resumed.
-
-    What crashed is started again within minutes, with the same config, and with fixed seeds to the same losses.
-    """
-    start_s = (run.start_utc_ms or 0) / 1000
-    away_s = min((abs(each.lag_to(start_s)) for each in seen.readings), default=0.0)
-    return away_s > NAMED_REACH_S and _time(one, seen, run) >= NO_FURTHER_BITS
+    away_s = nearest_lags(world.times, columns.row, world.times.runs.start_s[columns.run])
+    return (away_s > NAMED_REACH_S) & (time >= NO_FURTHER_BITS)
 
 
 def is_left_later(seen: Seen, run: Run, world: World) -> bool:
@@ -158,26 +226,3 @@ def is_left_later(seen: Seen, run: Run, world: World) -> bool:
     if seen.newest_s is None or run.end_utc_ms is None or seen.is_complete or not world.ends.is_saved_last:
         return False
     return run.status == "FINISHED" and seen.newest_s > run.end_utc_ms / 1000 + AFTER_S
-
-
-def _is_before(seen: Seen, run: Run) -> bool:
-    """Say whether the weights were there before the run began, by the clock of either side: it did not make them."""
-    if seen.last_s is None or run.start_utc_ms is None:
-        return False
-    return max(seen.last_s, seen.last_s - seen.clock.lag_s) < run.start_utc_ms / 1000
-
-
-def _is_spread(seen: Seen) -> bool:
-    """Say whether the files were written over time, as training does, and not together, as a copy does."""
-    return seen.oldest_s is not None and (seen.newest_s or seen.oldest_s) - seen.oldest_s > COPY_S
-
-
-def _other_end(seen: Seen, world: World) -> float:
-    """Return by how many bits a time is not one at which files were touched, but at which another run ended."""
-    if seen.newest_s is None or not seen.is_complete or not world.ends_s:
-        return 0.0
-    habit = world.ends.of(seen.path, is_complete=True)
-    due_s, reach_s = seen.newest_s + habit.center_s, ENDED_SCALES * habit.scale_s
-    near = bisect.bisect_right(world.ends_s, due_s + reach_s) - bisect.bisect_left(world.ends_s, due_s - reach_s)
-    by_accident = 2 * reach_s * len(world.ends_s) / max(world.ends_s[-1] - world.ends_s[0], reach_s)
-    return max(-math.log2(by_accident), 0.0) if near else 0.0

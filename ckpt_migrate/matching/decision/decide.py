@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpt_migrate.matching.decision.bound import Edge, certified, find_claims, others_odds
-from ckpt_migrate.matching.decision.contradiction import share_copied, speaking_against
+import numpy as np
+
+from ckpt_migrate.matching.decision.bound import Answers, Claims, certified, find_claims, others_odds
+from ckpt_migrate.matching.decision.contradiction import Doubt, find_doubts, share_copied
 from ckpt_migrate.matching.decision.explain import explain, nearest_words
 from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate, why_not
 from ckpt_migrate.matching.families.references import named_runs
-from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, is_first
+from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE
+from ckpt_migrate.matching.model.cases import columns_of
+from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
-from ckpt_migrate.matching.model.pair import exp2
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
-from ckpt_migrate.matching.model.sharing import CERTAIN, share_out
+from ckpt_migrate.matching.model.sharing import CERTAIN, divide, share_out
 from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.columns import Floats
     from ckpt_migrate.matching.model.pair import Score, World
     from ckpt_migrate.tracking.records import Run
 
@@ -37,9 +42,6 @@ SMALLEST_SHARE = 0.02
 LARGEST_GONE_SHARE = 0.9
 NAME_TRUST = 0.5
 """Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
-_GONE = ""
-"""Stands for ghosts and unlisted runs where answers are told apart by run id."""
-_NEVER_TAKEN = frozenset({_GONE})
 
 
 class Chances(NamedTuple):
@@ -57,10 +59,11 @@ class Chances(NamedTuple):
 
 
 class Weighed(NamedTuple):
-    """A candidate with its chances."""
+    """A candidate with its chances, and what speaks against it."""
 
     score: Score
     chances: Chances
+    doubt: Doubt
 
 
 def share_gone(cases: Sequence[Case]) -> float:
@@ -77,11 +80,11 @@ def _is_gone(case: Case) -> bool:
     return not (case.scores and case.scores[0].odds > 1)
 
 
-def _gone_near(cases: Sequence[Case]) -> list[float]:
+def _gone_near(cases: Sequence[Case]) -> Floats:
     """Return, per case, the share of directories made about the same time whose run is not in the store."""
-    is_gone = [float(_is_gone(case)) for case in cases]
-    gone = near_in_time(order_in_time(cases), is_gone, _share(sum(is_gone), len(cases)))
-    return [min(max(share, SMALLEST_SHARE), LARGEST_GONE_SHARE) for share in gone]
+    is_gone = np.array(list(map(_is_gone, cases)), np.float64)
+    gone = near_in_time(order_in_time(cases), is_gone, _share(is_gone.sum(), len(cases)))
+    return np.clip(gone, SMALLEST_SHARE, LARGEST_GONE_SHARE)
 
 
 def decide(
@@ -98,45 +101,38 @@ def decide(
         runs: Every run by id.
         linked: How many directories are named after each run already.
     """
-    copied_share = share_copied(cases, runs, world)
-    losses = [Losses(gone_share, copied_share) for gone_share in _gone_near(cases)]
-    answers = [_edges(case, world, runs, loss) for case, loss in zip(cases, losses, strict=True)]
-    claims = find_claims(answers, linked)
-    counts = others_odds(answers, claims, linked)
-    ghosts = [list(map(_ghost, edges, taken)) for edges, taken in zip(answers, claims.taken, strict=True)]
-    _share_ghosts(cases, answers, ghosts)
-    unlisted = [_unlisted(case, world) for case in cases]
-    gone = [sum(mine) + others for mine, others in zip(ghosts, unlisted, strict=True)]
-    posteriors = _posteriors(answers, gone, linked)
+    columns, bits = columns_of(cases, world.strata.places)
+    odds = exp2(bits)
+    doubts = find_doubts(cases, columns, world)
+    close = [{one.run_id for one in case.worth} for case in cases]
+    is_close = [one.run_id in mine for case, mine in zip(cases, close, strict=True) for one in case.scores]
+    chosen = np.array(is_close, np.bool_)
+    pairs = [(one, case.seen, runs[one.run_id]) for case in cases for one in case.scores]
+    losses = Losses(_gone_near(cases), share_copied(cases, doubts))
+    found = np.zeros(len(odds))
+    found[chosen] = ghost_odds(list(compress(pairs, is_close)), columns.only(chosen), world, losses)
+    unmade = np.where(chosen, world.strata.unmade_odds(columns.run, divide(columns, odds)), 0.0)
+    is_linked = np.zeros(columns.runs, np.bool_)
+    is_linked[[world.strata.places[run_id] for run_id in linked]] = True
+    are_first = np.array([one.is_first for one, _, _ in pairs], np.bool_)
+    answers = Answers(columns, odds, odds * found, unmade, are_first, is_linked)
+    claims = find_claims(answers)
+    ghosts = answers.ghost * (answers.unmade + np.maximum(1 - answers.unmade, 0.0) * claims.taken)
+    _share_ghosts(cases, answers.odds, ghosts, is_close)
+    unlisted = np.array([_unlisted(case, world) for case in cases])
+    weighed = list(map(Weighed, (one for one, _, _ in pairs), _weigh(answers, claims, ghosts, unlisted), doubts))
     verdicts = []
-    for i, case in enumerate(cases):
-        mine = _Shares(counts[i], claims.free[i], ghosts[i], posteriors[i], unlisted[i])
-        verdicts.append(_decide_one(case, _weigh(case, answers[i], mine), world, runs))
-    return _refuse_unexplained_sharing(cases, verdicts, runs, linked)
+    begin = 0
+    for case in cases:
+        end = begin + len(case.scores)
+        mine = [one for one, each in zip(weighed[begin:end], is_close[begin:end], strict=True) if each]
+        mine.sort(key=lambda one: (-one.chances.bound, one.score.run_id))
+        verdicts.append(_decide_one(case, mine, world, runs))
+        begin = end
+    return _refuse_unexplained_sharing(cases, verdicts, linked)
 
 
-def _edges(case: Case, world: World, runs: Mapping[str, Run], losses: Losses) -> list[Edge]:
-    """Return the answers of a checkpoint, with the odds of a ghost for those that are worth a close look."""
-    every = [one.odds for one in case.scores]
-    total = 1 + sum(every)
-    close = {one.run_id for one in case.worth}
-    edges = []
-    for one, odds in zip(case.scores, every, strict=True):
-        ghost = unmade = 0.0
-        is_close = one.run_id in close
-        if is_close:
-            ghost = odds * ghost_odds(one, case.seen, runs[one.run_id], world, losses)
-            unmade = world.strata.unmade_odds(one.run_id, odds / total)
-        edges.append(Edge(one.run_id, odds, ghost, unmade, one.is_first, is_close))
-    return edges
-
-
-def _ghost(edge: Edge, taken: float) -> float:
-    """Return the odds of a ghost: the run has no directory, or another one."""
-    return edge.ghost * (edge.unmade + max(1 - edge.unmade, 0.0) * taken)
-
-
-def _share_ghosts(cases: Sequence[Case], answers: Sequence[Sequence[Edge]], ghosts: Sequence[list[float]]) -> None:
+def _share_ghosts(cases: Sequence[Case], odds: Floats, ghosts: Floats, is_close: Sequence[bool]) -> None:
     """Lower the odds of ghosts of directories that were resumed from another directory of the run.
 
     A ghost of the run that made the later one names a directory of its own: it made the earlier one as well, or it
@@ -144,19 +140,23 @@ def _share_ghosts(cases: Sequence[Case], answers: Sequence[Sequence[Edge]], ghos
 
     Args:
         cases: All checkpoints.
-        answers: The edges of each, in the order of its candidates.
+        odds: Of their candidates, in order.
         ghosts: The odds of ghosts, likewise; they are changed.
+        is_close: Whether each candidate is worth a close look.
     """
-    known: dict[tuple[str, str], float] = {}
     concerned = {one.earlier for case in cases for one in case.scores if one.earlier}
-    for i in order_in_time(cases) if concerned else ():
+    if not concerned:
+        return
+    known: dict[tuple[str, str], float] = {}
+    begins = np.cumsum([0, *(len(case.scores) for case in cases)])
+    for i in order_in_time(cases):
         path = cases[i].checkpoint.path
-        for k, (one, edge) in enumerate(zip(cases[i].scores, answers[i], strict=True)):
+        for k, one in enumerate(cases[i].scores, begins[i]):
             earlier = known.get((one.earlier, one.run_id))
             if earlier is not None:
-                ghosts[i][k] = min(ghosts[i][k], ghosts[i][k] * exp2(-one.resume) + edge.odds * earlier)
-            if path in concerned and edge.is_close:
-                known[path, one.run_id] = ghosts[i][k] / edge.odds
+                ghosts[k] = min(ghosts[k], ghosts[k] * 2**-one.resume + odds[k] * earlier)
+            if path in concerned and is_close[k]:
+                known[path, one.run_id] = ghosts[k] / odds[k]
 
 
 def _unlisted(case: Case, world: World) -> float:
@@ -164,65 +164,32 @@ def _unlisted(case: Case, world: World) -> float:
     return world.store_odds(case.checkpoint.path) * (ANY_LAG_SHARE if case.seen.readings else 1.0)
 
 
-def _posteriors(
-    answers: Sequence[Sequence[Edge]], gone: Sequence[float], linked: Collection[str]
-) -> list[dict[str, float]]:
-    """Return, per checkpoint, the probability of each candidate, each run being given away once.
-
-    Args:
-        answers: The edges of each checkpoint.
-        gone: The odds of ghosts and of runs that are no candidates, which any number of checkpoints may have.
-        linked: Runs that have a directory of their name already.
-    """
-    rows, free = [{run_id: CERTAIN} for run_id in sorted(linked)], [frozenset[str]() for _ in linked]
-    for edges, others in zip(answers, gone, strict=True):
-        row = {edge.run_id: edge.odds for edge in edges}
-        row[_GONE] = others
-        rows.append(row)
-        further = {edge.run_id for edge in edges if not edge.is_first}
-        free.append(_NEVER_TAKEN | further)
-    return share_out(rows, free)[len(linked) :]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shares:
-    """What other checkpoints mean for one: a figure for each of its answers.
-
-    Attributes:
-        counts: The most that the answer counts for, as odds against the others.
-        free: What other checkpoints leave of the run, at least.
-        ghosts: The whole odds of ghosts.
-        posterior: The probability, by run id.
-        unlisted: The odds of all runs that are no candidates, together.
-    """
-
-    counts: Sequence[float]
-    free: Sequence[float]
-    ghosts: Sequence[float]
-    posterior: Mapping[str, float]
-    unlisted: float
-
-
-def _weigh(case: Case, edges: Sequence[Edge], shares: _Shares) -> list[Weighed]:
-    """Return the candidates worth a close look with what is certain of them, surest first.
+def _weigh(answers: Answers, claims: Claims, ghosts: Floats, unlisted: Floats) -> Iterator[Chances]:
+    """Return what is certain of the candidates of all checkpoints.
 
     A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
     runs that are no candidates count for no more, together, than before any evidence; where the stamp can be
-    read, they lie elsewhere in time.
+    read, they lie elsewhere in time. For posteriors each run is given away once; ghosts and runs that are no
+    candidates may have any number of checkpoints.
 
     Args:
-        case: The checkpoint.
-        edges: Its answers, in the order of its candidates.
-        shares: What the other checkpoints mean for it.
+        answers: The answers of all checkpoints.
+        claims: What the other checkpoints leave of each.
+        ghosts: The whole odds of a ghost of each.
+        unlisted: Per checkpoint, the odds of all runs that are no candidates, together.
     """
-    total = sum(shares.counts)
-    out = []
-    for i, (one, edge) in enumerate(zip(case.scores, edges, strict=True)):
-        if edge.is_close:
-            ghost = shares.ghosts[i]
-            bound = certified(edge.odds, max(total - shares.counts[i], 0.0) + ghost + shares.unlisted, shares.free[i])
-            out.append(Weighed(one, Chances(bound, ghost / edge.odds, shares.posterior[edge.run_id])))
-    return sorted(out, key=lambda one: (-one.chances.bound, one.score.run_id))
+    columns, odds = answers.columns, answers.odds
+    counts = others_odds(answers, claims)
+    others = np.maximum(columns.row_sums(counts)[columns.row] - counts, 0.0)
+    bounds = certified(odds, others + ghosts + unlisted[columns.row], claims.free)
+    linked = np.flatnonzero(answers.linked)
+    posteriors = share_out(
+        columns.with_owners(linked),
+        np.concatenate([odds, np.full(len(linked), CERTAIN)]),
+        np.concatenate([~answers.is_first, np.zeros(len(linked), np.bool_)]),
+        np.concatenate([columns.row_sums(ghosts) + unlisted, np.zeros(len(linked))]),
+    )[: len(odds)]
+    return map(Chances, bounds.tolist(), (ghosts / odds).tolist(), posteriors.tolist())
 
 
 def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Verdict:
@@ -230,7 +197,7 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
         return Verdict(case.checkpoint, Status.UNMATCHED, reason=why_no_candidate(case.seen))
     best = weighed[0]
     run = runs[best.score.run_id]
-    reason = why_not(case, best.score, best.chances, run, world)
+    reason = why_not(case, best, run, world)
     by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
     if reason is None:
         shown = _shown([one for one in by_posterior[:MOST_CANDIDATES] if one is not best], case, world, runs)
@@ -238,7 +205,7 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
         nearest = nearest_words(best.score, rival, best.chances.ghost)
         weights = explain(best.score, case.seen, run, world, best.chances.bound, nearest=nearest)
         return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, shown)
-    if case.seen.other_name or case.seen.mixed_s is not None or speaking_against(best.score, case.seen, run, world):
+    if case.seen.other_name or case.seen.mixed_s is not None or best.doubt.against:
         by_posterior = [_doubted(one) for one in by_posterior]
     shown = _shown(by_posterior[:MOST_CANDIDATES], case, world, runs, fewest=FEWEST_CANDIDATES)
     status = Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED
@@ -263,7 +230,7 @@ def _shown(
 
 
 def _refuse_unexplained_sharing(
-    cases: Sequence[Case], verdicts: list[Verdict], runs: Mapping[str, Run], linked: Mapping[str, int]
+    cases: Sequence[Case], verdicts: list[Verdict], linked: Mapping[str, int]
 ) -> list[Verdict]:
     """Refuse a run to directories that all lie at its start: it made one of them, and nothing says which.
 
@@ -272,7 +239,7 @@ def _refuse_unexplained_sharing(
     claims: defaultdict[str, list[int]] = defaultdict(list)
     for i, verdict in enumerate(verdicts):
         run_id = verdict.run_id if verdict.status is Status.MATCHED else None
-        if run_id is not None and is_first(cases[i].seen, runs[run_id]):
+        if run_id is not None and any(one.is_first and one.run_id == run_id for one in cases[i].scores):
             claims[run_id].append(i)
     out = list(verdicts)
     for run_id, positions in claims.items():

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.decision.contradiction import (
-    is_begun_apart,
-    is_finished_oddly,
-    is_left_later,
-    speaking_against,
-)
+from ckpt_migrate.matching.decision.contradiction import is_left_later
 from ckpt_migrate.matching.decision.explain import duration
 from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.content import LONE_BITS
@@ -19,7 +14,7 @@ from ckpt_migrate.matching.families.stamps import is_at_start, is_plausible
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckpt_migrate.matching.decision.decide import Chances
+    from ckpt_migrate.matching.decision.decide import Weighed
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import Score, Seen, World
     from ckpt_migrate.tracking.records import Run
@@ -55,16 +50,16 @@ _WORDS = {
 }
 
 
-def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -> str | None:
+def why_not(case: Case, surest: Weighed, run: Run, world: World) -> str | None:
     """Return why the best candidate is not taken; None when it is singled out.
 
     Args:
         case: The checkpoint.
-        best: Its surest candidate.
-        chances: What is certain of it.
+        surest: Its surest candidate.
         run: Its run.
         world: The shared facts.
     """
+    best, chances, doubt = surest
     named = named_runs(case.seen.references)
     if case.seen.other_name:
         return f"{case.seen.other_name}, which is another directory: these may be another run's weights"
@@ -77,9 +72,9 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
     if not is_some_fit(case):
         return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
     if chances.bound < THRESHOLD:
-        return _why_unsure(case, best, chances.ghost, run, world)
+        return _why_unsure(case, surest, world)
     if best.run_id in named:
-        return _why_not_believed(case, best, run, world)
+        return _why_not_believed(case, surest, run, world)
     if world.strata.holds_others(best.run_id):
         return _why_not_of_parent(case, best)
     away = world.strata.away_user(best.run_id)
@@ -94,12 +89,11 @@ def why_not(case: Case, best: Score, chances: Chances, run: Run, world: World) -
         is_one = against[0] in _SINGULAR
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
-    if is_finished_oddly(case.seen, run, world) and not is_plain:
+    if doubt.is_finished_oddly and not is_plain:
         return "one run fits, but the directory was complete long before or after the run ended, or though it broke off"
-    if is_begun_apart(best, case.seen, run) and best.content < LONE_BITS:
+    if doubt.is_begun_apart and best.content < LONE_BITS:
         return "one run fits, but its time stamp is not of the run's start, and nothing says that it was taken up again"
-    spoken = speaking_against(best, case.seen, run, world)
-    return f"one run fits, but {_and(spoken)} it" if spoken else None
+    return f"one run fits, but {_and(doubt.against)} it" if doubt.against else None
 
 
 def _why_not_of_parent(case: Case, best: Score) -> str:
@@ -126,16 +120,16 @@ def why_no_candidate(seen: Seen) -> str:
     return "no run starts near its time stamp, names it, or has its params"
 
 
-def _why_not_believed(case: Case, best: Score, run: Run, world: World) -> str | None:
+def _why_not_believed(case: Case, surest: Weighed, run: Run, world: World) -> str | None:
+    best, doubt = surest.score, surest.doubt
     rival = max((one.bits - one.reference for one in case.scores if one is not best), default=0.0)
     if rival - (best.bits - best.reference) > OUTDONE_BITS:
         return "a reference names one run, but all other evidence speaks for another"
     against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -CONTRADICTED_BITS]
     if against:
         return f"a reference names the run, but {_WORDS[against[0]]} speaks against it"
-    spoken = speaking_against(best, case.seen, run, world)
-    if spoken:
-        return f"a reference names the run, but {_and(spoken)} it"
+    if doubt.against:
+        return f"a reference names the run, but {_and(doubt.against)} it"
     if is_left_later(case.seen, run, world) and not best.favouring(FAMILY_BITS, ("metrics", "params", "content")):
         return "a reference names the run, which had ended well before these files were written"
     is_written_by_it = best.favouring(FAMILY_BITS, _OF_WRITING) or (best.hits and best.metrics > 0)
@@ -155,7 +149,8 @@ def _and(families: Sequence[str]) -> str:
     return " and ".join(_WORDS[family] for family in families) + (" contradicts" if is_one else " contradict")
 
 
-def _why_unsure(case: Case, best: Score, ghost: float, run: Run, world: World) -> str:
+def _why_unsure(case: Case, surest: Weighed, world: World) -> str:
+    best, chances, doubt = surest
     close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
     if close:
         return f"{len(close) + 1} runs fit{_apart(case, best, close[0], world)}"
@@ -163,10 +158,9 @@ def _why_unsure(case: Case, best: Score, ghost: float, run: Run, world: World) -
         return f"one run is near, but differs in {', '.join(best.comparison.differing[:_SHOWN])}"
     if best.comparison.unlike:
         return f"one run is near, but of another kind, told by {', '.join(best.comparison.unlike[:_SHOWN])}"
-    spoken = speaking_against(best, case.seen, run, world)
-    if spoken:
-        return f"one run fits, but {_and(spoken)} it"
-    if ghost * _CLOSE_ODDS >= 1:
+    if doubt.against:
+        return f"one run fits, but {_and(doubt.against)} it"
+    if chances.ghost * _CLOSE_ODDS >= 1:
         return "one run fits, but a run like it that is no longer in the store would fit as well"
     return "one run fits, but another directory fits it as well, or too little is known of this one"
 

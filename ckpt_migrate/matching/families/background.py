@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from itertools import chain
-from operator import ne
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ckpt_migrate.matching.families.codes import Codes
 from ckpt_migrate.matching.families.keys import Layout
 from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ckpt_migrate.matching.families.values import Params
+    from ckpt_migrate.matching.model.columns import Ints
 
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
@@ -48,7 +50,8 @@ class ParamIndex:
             self._layouts[some.names].append(position)
         self._totals: Counter[str] = Counter()
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._rows: dict[str, _Row] = {}
+        self._codes: list[Codes] = []
+        self._code_of, self._row_of = np.zeros((2, len(self.run_ids)), np.int64)
         for layout, positions in self._layouts.items():
             self._totals.update(dict.fromkeys(layout, len(positions)))
             columns = zip(*(self._params[position].canonicals for position in positions), strict=True)
@@ -58,7 +61,9 @@ class ParamIndex:
                 self._counts.update({(key, value): count for value, count in counts.items()})
                 if len(counts) == 1:
                     same[key] = column[0]
-            self._draw_rows(positions, _Varying(same, tuple([key for key in sorted(layout) if key not in same])))
+            self._code_of[positions], self._row_of[positions] = len(self._codes), np.arange(len(positions))
+            varying = [key for key in sorted(layout) if key not in same]
+            self._codes.append(Codes([self._params[position] for position in positions], same, varying))
         common = {key for key, total in self._totals.items() if total * 2 >= len(self)}
         self._varying = common & {key for (key, _), count in self._counts.items() if count < self._totals[key]}
         self._constant = common - self._varying
@@ -70,14 +75,6 @@ class ParamIndex:
         self._known: dict[Params, Sequence[Sequence[int]]] = {}
         self._kinds: dict[frozenset[str], Sequence[frozenset[str]]] = {}
         self._log2s: dict[tuple[str, str], float] = {}
-
-    def _draw_rows(self, positions: Sequence[int], varying: _Varying) -> None:
-        """Keep, of each of these runs, its values of the keys that vary among them; None for one that may be cut."""
-        places = [self._params[positions[0]].layout.places[key] for key in varying.keys]
-        for position in positions:
-            logged = self._params[position]
-            values = None if logged.may_be_cut else tuple([logged.canonicals[place] for place in places])
-            self._rows[self.run_ids[position]] = (varying, values)
 
     def __len__(self) -> int:
         """Return the number of runs."""
@@ -91,20 +88,24 @@ class ParamIndex:
         """Return how many runs share a key with a config, differ in none that both have, and are of no other kind."""
         return sum(map(len, self._find(config)))
 
-    def count_apart(self, config: Params, run_ids: Sequence[str]) -> list[int]:
-        """Return, per run, in how many keys of both a config and its log differ, at the least.
+    def count_apart(self, configs: Sequence[Params], row: Ints, run: Ints) -> Ints:
+        """Return, per pair, in how many keys of both a config and a run's log differ, at the least.
 
         In a project most params are constants: whether a config has them is asked once, not for each run.
+
+        Args:
+            configs: All configs.
+            row: The config of each pair, its place among them; ascending.
+            run: The run of each pair, its place among all.
         """
-        known: dict[int, tuple[int, tuple[str | None, ...]]] = {}
-        counts = []
-        for run_id in run_ids:
-            varying, values = self._rows[run_id]
-            mine = known.get(id(varying))
-            if mine is None:
-                mine = known[id(varying)] = varying.beside(config)
-            counts.append(0 if values is None else mine[0] + sum(map(ne, mine[1], values)))
-        return counts
+        apart = np.zeros(len(row), np.int64)
+        code_of = self._code_of[run]
+        order = np.argsort(code_of, kind="stable")
+        bounds = np.searchsorted(code_of[order], np.arange(len(self._codes) + 1))
+        for number in np.unique(code_of).tolist():
+            chosen = order[bounds[number] : bounds[number + 1]]
+            apart[chosen] = self._codes[number].count_apart(configs, row[chosen], self._row_of[run[chosen]])
+        return apart
 
     def _find(self, config: Params) -> Sequence[Sequence[int]]:
         """Return the positions of the runs that agree with a config, in parts."""
@@ -193,27 +194,6 @@ class ParamIndex:
             if best is not None:
                 return best
         return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Varying:
-    """Keys of runs of one layout: with their values those that all agree in, and the others."""
-
-    same: Mapping[str, str]
-    keys: tuple[str, ...]
-
-    def beside(self, config: Params) -> tuple[int, tuple[str | None, ...]]:
-        """Return a config's values of keys that vary, and what is to be added where they are counted to differ.
-
-        Those of the others that differ are; keys that the config lacks are not, and look as if they did.
-        """
-        places, row = config.layout.places, config.canonicals
-        added = sum([key in places and row[places[key]] != value for key, value in self.same.items()])
-        values = tuple([row[places[key]] if key in places else None for key in self.keys])
-        return added - values.count(None), values
-
-
-_Row = tuple[_Varying, "tuple[str, ...] | None"]
 
 
 class _Table:

@@ -10,9 +10,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.tracking.records import Run
 
 DEFAULT_SCALE_S = 20.0
@@ -52,30 +52,6 @@ class EndHabit:
     scale_s: float = DEFAULT_SCALE_S
     end_share: float = END_SHARE
     inside_share: float = INSIDE_SHARE
-
-    def density(self, newest_s: float, start_s: float, end_s: float, span_s: float) -> float:
-        """Return the density (per second) of a newest file's time, given its run; all in UTC seconds.
-
-        Args:
-            newest_s: When the newest file was written.
-            start_s: The run's start.
-            end_s: The run's end.
-            span_s: The whole range of time in which a touched file may lie.
-        """
-        away = abs(end_s - newest_s - self.center_s)
-        density = self.end_share * math.exp(-away / self.scale_s) / (2 * self.scale_s)
-        density += (1 - self.end_share - self.inside_share) / span_s
-        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
-            density += self.inside_share / max(end_s - start_s, 2 * DEFAULT_SCALE_S)
-        return density
-
-    def share(self, newest_s: float, start_s: float, end_s: float) -> float:
-        """Return the share of directories whose newest file lies like this one or more oddly; arguments as above."""
-        away = abs(end_s - newest_s - self.center_s)
-        share = self.end_share * math.exp(-away / self.scale_s) + (1 - self.end_share - self.inside_share)
-        if start_s - DEFAULT_SCALE_S <= newest_s <= end_s + DEFAULT_SCALE_S:
-            share += self.inside_share
-        return min(share, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,55 +151,3 @@ def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
         (ended + END_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
         (inside + INSIDE_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
     )
-
-
-def end_density(seen: Seen, start_s: float, end_s: float, world: World) -> float:
-    """Return the density (per second) of a directory's newest file, given a run's start and end (UTC seconds).
-
-    A host whose clock is off writes stamps and files alike, so the end is looked for by both clocks.
-    """
-    return end_densities(seen, world)(start_s, end_s)
-
-
-def end_densities(seen: Seen, world: World) -> Callable[[float, float], float]:
-    """Return `end_density` of one directory as a function of a run's start and end: its own part is looked up once."""
-    newest_s, span_s = seen.newest_s, world.span_s
-    if newest_s is None:
-        return lambda _start_s, _end_s: 0.0
-    density = world.ends.of(seen.path, is_complete=seen.is_complete).density
-    skew_s = seen.clock.lag_s
-    if abs(skew_s) <= 2 * DEFAULT_SCALE_S:
-        return lambda start_s, end_s: density(newest_s, start_s, end_s, span_s)
-    return lambda start_s, end_s: (
-        0.5 * (density(newest_s, start_s, end_s, span_s) + density(newest_s - skew_s, start_s, end_s, span_s))
-    )
-
-
-def end_bits(seen: Seen, run: Run, world: World) -> float:
-    """Return log2 of how much better the newest file's time fits this run's end than it fits any run's.
-
-    Against a known stamp the background is the spread of durations (log-uniform); without one, it is the rate of
-    runs over the whole range.
-    """
-    if seen.newest_s is None or run.end_utc_ms is None or run.start_utc_ms is None:
-        return 0.0
-    start_s, end_s = run.start_utc_ms / 1000, run.end_utc_ms / 1000
-    density = end_density(seen, start_s, end_s, world)
-    if seen.readings:
-        duration_s = max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S)
-        return math.log2(density * duration_s * DURATION_DECADES_NATS)
-    return math.log2(density) + world.rates[run.run_id]
-
-
-def most_end_bits(seen: Seen, rate_bits: float) -> float:
-    """Return the most that `end_bits` says for a run: no density is above one per second, for habits are wider.
-
-    Args:
-        seen: The checkpoint.
-        rate_bits: The run's of `World.rates`, or 0.
-    """
-    if seen.newest_s is None:
-        return 0.0
-    if not seen.readings:
-        return rate_bits
-    return math.log2(max(seen.newest_s - seen.readings[0].instant_s, SHORTEST_RUN_S) * DURATION_DECADES_NATS)

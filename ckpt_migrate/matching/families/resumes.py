@@ -10,11 +10,16 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.families.stamps import is_at_start, is_first, is_inside, learn_further, time_bits
-from ckpt_migrate.matching.model.cases import ranked
-from ckpt_migrate.matching.model.sharing import share_out
+import numpy as np
+
+from ckpt_migrate.matching.families.stamps import is_at_start, is_inside, learn_further
+from ckpt_migrate.matching.families.timing import time_bits
+from ckpt_migrate.matching.model.cases import columns_of, counts_at_all, ranked
+from ckpt_migrate.matching.model.columns import exp2
+from ckpt_migrate.matching.model.sharing import divide, share_out
 
 _LATER = "it was resumed from"
 
@@ -37,24 +42,29 @@ SUREST = 0.999
 
 def learn_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> tuple[list[Case], World]:
     """Learn from plain resumes how often runs are taken up again, and weigh all with it; see `add_resumes`."""
-    found = add_resumes(cases, runs, world.further)
-    sure = [case.scores[0] for case in found if case.scores and case.shares()[case.scores[0].run_id] >= SURE]
-    further = sum(1 for one in sure if one.resume > 0 and one.words["resume"].startswith(_LATER))
-    world = replace(world, further=learn_further(further, len(sure) - further))
-    for case in found:
-        for one in case.scores:
-            if not is_first(case.seen, runs[one.run_id]):
-                one.time = time_bits(case.seen, runs[one.run_id], world)
-    return add_resumes([ranked(case) for case in found], runs, world.further), world
+    found = add_resumes(cases, runs, world)
+    columns, bits = columns_of(found, world.strata.places)
+    shares = divide(columns, exp2(bits))
+    scores = [one for case in found for one in case.scores]
+    is_best = np.ones(len(scores), np.bool_)
+    is_best[1:] = columns.row[1:] != columns.row[:-1]
+    sure = [scores[i] for i in np.flatnonzero(is_best & (shares >= SURE))]
+    resumed = sum(1 for one in sure if one.resume > 0 and one.words["resume"].startswith(_LATER))
+    world = replace(world, further=learn_further(resumed, len(sure) - resumed))
+    further = np.flatnonzero([not one.is_first for one in scores])
+    bits = time_bits(world.times, columns.row[further], columns.run[further], world)
+    for place, time in zip(further.tolist(), bits.tolist(), strict=True):
+        scores[place].time = time
+    return add_resumes([ranked(case) for case in found], runs, world), world
 
 
-def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], further: float) -> list[Case]:
+def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> list[Case]:
     """Let directories that resume from each other speak for each other's runs; rank the candidates again.
 
     Args:
         cases: All cases.
         runs: All runs by id.
-        further: Directories made when a run was taken up again, per run.
+        world: The shared facts.
     """
     places: defaultdict[str, list[int]] = defaultdict(list)
     for position, case in enumerate(cases):
@@ -70,22 +80,29 @@ def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], further: float) 
     concerned = sorted({position for link in links for position in link})
     out = list(cases)
     for _ in range(ROUNDS if links else 0):
-        later_ones = [
-            {run_id for run_id in odds if not is_first(case.seen, runs[run_id])}
-            for case, odds in ((case, case.odds()) for case in out)
-        ]
-        shares = share_out([case.odds() for case in out], later_ones)
+        shares = _shares(out, world)
         for later, earlier in links:
             pair = (out[later], out[earlier])
-            _link(pair, (shares[later], shares[earlier]), runs, named_factor=SAME_RUN * len(cases), further=further)
+            _link(pair, shares, runs, named_factor=SAME_RUN * len(cases), further=world.further)
         for position in concerned:
             out[position] = ranked(out[position])
     return out
 
 
+def _shares(cases: Sequence[Case], world: World) -> dict[tuple[str, str], float]:
+    """Return the probability of each pair, by path and run id, when each run is given away once."""
+    columns, bits = columns_of(cases, world.strata.places)
+    chosen = counts_at_all(columns, bits)
+    pairs = [(case.seen.path, one) for case in cases for one in case.scores]
+    pairs = list(compress(pairs, chosen))
+    is_further = np.array([not one.is_first for _, one in pairs], np.bool_)
+    shares = share_out(columns.only(chosen), exp2(bits[chosen]), is_further)
+    return {(path, one.run_id): share for (path, one), share in zip(pairs, shares.tolist(), strict=True)}
+
+
 def _link(
     pair: tuple[Case, Case],
-    shares: tuple[Mapping[str, float], Mapping[str, float]],
+    shares: Mapping[tuple[str, str], float],
     runs: Mapping[str, Run],
     *,
     named_factor: float,
@@ -103,9 +120,14 @@ def _link(
         if after is None or before_it is None or after <= before_it or not goes_before:
             continue
         factor = named_factor * max(SAME_RUN / further, 1.0)
-        if _say(one, shares[1].get(one.run_id, 0.0), factor, f"{_LATER} {_name(earlier)}"):
+        if _say(one, shares.get((earlier.seen.path, one.run_id), 0.0), factor, f"{_LATER} {_name(earlier)}"):
             one.earlier = earlier.checkpoint.path
-        _say(before[one.run_id], shares[0].get(one.run_id, 0.0), named_factor, f"it was resumed in {_name(later)}")
+        _say(
+            before[one.run_id],
+            shares.get((later.seen.path, one.run_id), 0.0),
+            named_factor,
+            f"it was resumed in {_name(later)}",
+        )
 
 
 def _name(case: Case) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeGuard
 
-from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S, lag_density, lag_tail
 from ckpt_migrate.naming import parse_stamp
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from ckpt_migrate.matching.clock.fit import Reading
-    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.tracking.records import Run
 
 NAME_STAMP_SHARES: Mapping[int, float] = MappingProxyType({0: 0.85, 1: 0.07, -1: 0.07})
@@ -97,12 +95,6 @@ def is_at_start(seen: Seen, run: Run) -> bool:
     return abs(reading.lag_to((run.start_utc_ms or 0) / 1000)) <= reach_s
 
 
-def late_share(seen: Seen, run: Run) -> float:
-    """Return the share of directories that are stamped so far off their run's start, or farther."""
-    start_s = (run.start_utc_ms or 0) / 1000
-    return max((lag_tail(one.lag_to(start_s), one.lag_s, one.scale_s) for one in seen.readings), default=1.0)
-
-
 def is_inside(seen: Seen, run: Run) -> bool:
     """Say whether a stamp lies within a run, after its start."""
     if run.start_utc_ms is None or run.end_utc_ms is None:
@@ -113,55 +105,6 @@ def is_inside(seen: Seen, run: Run) -> bool:
     return is_within
 
 
-def start_density(seen: Seen, start_s: float) -> float:
-    """Return the density (per second) of a directory's stamp, made at the start of a run; 0 while undecided."""
-    density = 0.0
-    for one in seen.readings:
-        away_s = one.instant_s - start_s - one.lag_s
-        if -LARGEST_SKEW_S <= away_s <= LARGEST_SKEW_S:  # of two clocks one is hours off
-            density += one.share * lag_density(away_s, one.lag_s, one.scale_s, one.slow_scale_s)
-    return density
-
-
-def is_first(seen: Seen, run: Run) -> bool:
-    """Say whether a directory, if it is a run's, is its first: not one made when the run was taken up again."""
-    if run.start_utc_ms is None or not seen.readings or not is_inside(seen, run):
-        return True
-    difference = name_difference(seen, run)
-    if difference is not None and abs(difference) <= 1:
-        return True
-    return start_density(seen, run.start_utc_ms / 1000) > further_density(run, FURTHER_CHECKPOINT)
-
-
 def learn_further(further: int, first: int) -> float:
     """Return the factor for further checkpoints, from how many directories were seen to be further ones, and first."""
     return min((further + FURTHER_CHECKPOINT * FURTHER_WORTH) / (first + FURTHER_WORTH), MOST_FURTHER)
-
-
-def further_density(run: Run, further: float) -> float:
-    """Return the density (per second) of stamps of directories made when a run was taken up again."""
-    duration_s = ((run.end_utc_ms or 0) - (run.start_utc_ms or 0)) / 1000
-    return further / max(duration_s, SHORTEST_RESUMED_S)
-
-
-def stamp_density(seen: Seen, run: Run, world: World) -> float:
-    """Return the density (per second) of a directory's stamp, given its run; 0 when nothing is known.
-
-    Where run names have stamps, the name's stamp says more than the start. A resumed run has directories whose
-    stamps lie anywhere within it.
-    """
-    difference = name_difference(seen, run)
-    if difference is not None and abs(difference) <= 1:
-        return world.name_shares[round(difference)]
-    if run.start_utc_ms is None or not seen.readings:
-        return 0.0
-    density = start_density(seen, run.start_utc_ms / 1000)
-    return density + further_density(run, world.further) if is_inside(seen, run) else density
-
-
-def time_bits(seen: Seen, run: Run, world: World) -> float:
-    """Return log2 of f(stamp) * N / r: f the stamp's density, r the local rate of starts among N runs."""
-    density = stamp_density(seen, run, world)
-    if run.start_utc_ms is None or (not density and not seen.readings):
-        return 0.0
-    return math.log2(max(density, ANY_LAG_SHARE / world.span_s)) + world.rates[run.run_id]

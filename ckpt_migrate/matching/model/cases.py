@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ckpt_migrate.matching.families.references import CHOSEN_BITS
-from ckpt_migrate.matching.model.pair import exp2
+from ckpt_migrate.matching.model.columns import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from ckpt_migrate.matching.model.columns import Bools, Floats
     from ckpt_migrate.matching.model.pair import Score, Seen
     from ckpt_migrate.records import Checkpoint
 
@@ -58,17 +61,21 @@ class Case:
         found |= {i for i in range(MOST_WORTH) if bits[i] >= least}
         return tuple([scores[i] for i in sorted(found)])
 
-    def odds(self) -> dict[str, float]:
-        """Return the odds of each candidate that counts at all against none, by run id."""
-        bits = [one.bits for one in self.scores]
-        least = bits[0] - NEGLIGIBLE_BITS if bits else 0.0
-        return {one.run_id: exp2(each) for one, each in zip(self.scores, bits, strict=True) if each >= least}
 
-    def shares(self) -> dict[str, float]:
-        """Return the probability of each candidate, against the others and none, by run id."""
-        odds = [one.odds for one in self.scores]
-        total = 1 + sum(odds)
-        return {one.run_id: each / total for one, each in zip(self.scores, odds, strict=True)}
+def columns_of(cases: Sequence[Case], places: Mapping[str, int]) -> tuple[Columns, Floats]:
+    """Return the pairs of all cases, and the match weight of each in bits.
+
+    Args:
+        cases: The cases.
+        places: The place of each run among all, by run id.
+    """
+    columns = Columns.of([[one.run_id for one in case.scores] for case in cases], places)
+    return columns, np.array([one.bits for case in cases for one in case.scores])
+
+
+def counts_at_all(columns: Columns, bits: Floats) -> Bools:
+    """Say of each pair whether it takes a share of its directory at all."""
+    return bits >= columns.row_maxima(bits)[columns.row] - NEGLIGIBLE_BITS
 
 
 def ranked(case: Case) -> Case:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ckpt_migrate.matching.clock.lags import DAY_S, start_rate
+import numpy as np
+
+from ckpt_migrate.matching.clock.lags import DAY_S
 from ckpt_migrate.matching.decision.decide import share_gone
 from ckpt_migrate.matching.families.background import ParamIndex
 from ckpt_migrate.matching.families.drift import learn_drift
@@ -17,19 +18,21 @@ from ckpt_migrate.matching.families.stamps import (
     FURTHER_CHECKPOINT,
     NAME_STAMP_SHARES,
     best_reading,
-    is_first,
     learn_name_shares,
     name_difference,
 )
+from ckpt_migrate.matching.families.times import DirectoryTimes, EndHabits, RunTimes, Times
 from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.candidates import CandidateIndex
-from ckpt_migrate.matching.model.cases import Case, plain_run, ranked
+from ckpt_migrate.matching.model.cases import Case, columns_of, counts_at_all, plain_run, ranked
+from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.lone import expect_lone
-from ckpt_migrate.matching.model.pair import World
+from ckpt_migrate.matching.model.made import count_made
+from ckpt_migrate.matching.model.pair import LARGEST_BITS, World
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
-from ckpt_migrate.matching.model.sharing import CERTAIN
+from ckpt_migrate.matching.model.sharing import CERTAIN, divide
 from ckpt_migrate.matching.model.sight import ignored_keys
-from ckpt_migrate.matching.model.strata import LEAST_IN_STORE, MOST_IN_STORE, count_made, draw_strata
+from ckpt_migrate.matching.model.strata import LEAST_IN_STORE, MOST_IN_STORE, draw_strata
 from ckpt_migrate.matching.model.twins import (
     NEAR_WINDOW_S,
     PRIOR_NEIGHBOURS,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.matching.families.content import Contents
+    from ckpt_migrate.matching.model.columns import Columns, Floats
     from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.matching.model.twins import Twins
@@ -88,10 +92,12 @@ def make_world(
             window_s=window_s,
             choosing=choosing,
         ),
-        priors={},
+        priors=np.zeros(len(runs)),
         presence={},
         ends=NO_ENDS,
-        rates=_rates(runs.values(), starts_s),
+        times=Times(
+            DirectoryTimes.of(seen.values()), RunTimes.of(runs.values(), starts_s), EndHabits.of(seen.values(), NO_ENDS)
+        ),
         differences=Differences({}),
         drifting=frozenset(),
         name_shares=NAME_STAMP_SHARES,
@@ -104,16 +110,6 @@ def make_world(
     return {**seen, **renamed}, world
 
 
-def _rates(runs: Iterable[Run], starts_s: Sequence[float]) -> dict[str, float]:
-    """Return, per run with a start, log2 of N / r, r being the local rate of the starts of all N runs."""
-    total = math.log2(max(len(starts_s), 1))
-    return {
-        run.run_id: total - math.log2(start_rate(starts_s, run.start_utc_ms / 1000))
-        for run in runs
-        if run.start_utc_ms is not None
-    }
-
-
 def weigh_pairs(
     checkpoints: Iterable[Checkpoint],
     seen: Mapping[str, Seen],
@@ -124,24 +120,27 @@ def weigh_pairs(
     """Score all candidates, learn from the plain pairs how the project behaves, and score again."""
     world = replace(world, priors=world.strata.priors())
     finder = CandidateIndex(runs.values(), world.index)
+    checkpoints = list(checkpoints)
+    directories = [seen[checkpoint.path] for checkpoint in checkpoints]
+    # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
+    candidates = [
+        finder.find(one) or sorted(contents.makers(checkpoint))
+        for one, checkpoint in zip(directories, checkpoints, strict=True)
+    ]
     cases = []
-    for checkpoint in checkpoints:
-        one = seen[checkpoint.path]
-        # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
-        scores = weigh_all(one, finder.find(one) or sorted(contents.makers(checkpoint)), runs, world)
+    for checkpoint, one, scores in zip(
+        checkpoints, directories, weigh_all(directories, candidates, world), strict=True
+    ):
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
     chances, drifting = learn_drift(cases, runs, world.params)
     world = replace(world, differences=Differences(chances), drifting=drifting)
     world.index.forget(drifting)
     world = replace(world, name_shares=learn_name_shares(_name_differences(cases, runs)))
-    world = replace(world, ends=learn_habits_of_ends((case.seen, runs[case.plain]) for case in cases if case.plain))
-    out = []
-    for case in cases:
-        one = replace(case.seen, config=case.seen.config.without(drifting)) if drifting else case.seen
-        scores = weigh_again(case.scores, one, runs, world)
-        out.append(Case(case.checkpoint, one, scores, case.plain))
-    return out, world
+    ends = learn_habits_of_ends((case.seen, runs[case.plain]) for case in cases if case.plain)
+    times = replace(world.times, habits=EndHabits.of(directories, ends))
+    world = replace(world, ends=ends, times=times)
+    return weigh_again(cases, world), world
 
 
 def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[float]:
@@ -152,25 +151,31 @@ def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[fl
 
 def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> tuple[list[Case], World]:
     """Count the directories of each kind of run, and give each candidate the prior of its kind."""
-    out, order = list(cases), order_in_time(cases)
-    kinds = world.strata.totals.items()
+    columns, bits = columns_of(cases, world.strata.places)
+    scores = [one for case in cases for one in case.scores]
+    evidence = np.array([one.evidence for one in scores])
+    is_owned = np.array([one.run_id in owned for one in scores], np.bool_)
+    wants = np.array([one.is_first for one in scores], np.bool_) & ~is_owned
+    order, presence = order_in_time(cases), None
     for _ in range(STRATA_ROUNDS):
-        before, strata = world.strata, recount(out, world, owned)
-        if all(abs(strata.made.get(kind, 0.0) - before.made.get(kind, 0.0)) < SETTLED * n for kind, n in kinds):
+        before, strata = world.strata, _count(columns, bits, world.strata, owned)
+        changes = (abs(strata.made.get(kind, 0.0) - before.made.get(kind, 0.0)) for kind in before.totals)
+        if all(change < SETTLED * n for change, n in zip(changes, before.totals.values(), strict=True)):
             break
-        shares = [case.shares() for case in out]
-        found = [sum(mine.values()) for mine in shares]
-        near = zip(out, near_in_time(order, found, strata.in_store), strict=True)
-        presence = {case.checkpoint.path: min(max(each, LEAST_IN_STORE), MOST_IN_STORE) for case, each in near}
-        world = replace(world, strata=strata, priors=strata.priors(), presence=presence)
-        for case, mine in zip(out, shares, strict=True):
-            odds = math.log2(world.store_odds(case.checkpoint.path))
-            for one in case.scores:
-                one.prior = odds + world.priors[strata.kinds[one.run_id]]
-                if one.is_first and one.run_id not in owned:
-                    one.prior += strata.wanting(one.run_id, mine[one.run_id])
-        out = [ranked(case) for case in out]
-    return out, world
+        shares = divide(columns, exp2(bits))
+        near = near_in_time(order, columns.row_sums(shares), strata.in_store)
+        presence = np.clip(near, LEAST_IN_STORE, MOST_IN_STORE)
+        world = replace(world, strata=strata, priors=strata.priors())
+        prior = np.log2(presence / (1 - presence))[columns.row] + world.priors[columns.run]
+        prior += np.where(wants, strata.wanting(columns.run, shares), 0.0)
+        bits = np.clip(prior + evidence, -LARGEST_BITS, LARGEST_BITS)
+    if presence is None:
+        return list(cases), world
+    for one, each in zip(scores, prior.tolist(), strict=True):
+        one.prior = each
+    paths = [case.checkpoint.path for case in cases]
+    world = replace(world, presence=dict(zip(paths, presence.tolist(), strict=True)))
+    return [ranked(case) for case in cases], world
 
 
 def find_twins(
@@ -203,12 +208,17 @@ def _began_s(cases: Iterable[Case], runs: Mapping[str, Run]) -> Iterator[float]:
         if len(readings) > 1:
             fitting = best_reading(case.seen, best) if best is not None and case.scores[0].odds > 1 else None
             readings = () if fitting is None else (fitting,)
-        if readings and (best is None or is_first(case.seen, best)):
+        if readings and (best is None or case.scores[0].is_first):
             yield readings[0].instant_s - readings[0].lag_s
 
 
 def recount(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> Strata:
     """Return the strata with the directories counted by their odds as they are now, and those that runs own."""
-    return count_made(
-        world.strata, [*(case.odds() for case in cases), *({run_id: CERTAIN} for run_id in sorted(owned))]
-    )
+    return _count(*columns_of(cases, world.strata.places), world.strata, owned)
+
+
+def _count(columns: Columns, bits: Floats, strata: Strata, owned: Mapping[str, int]) -> Strata:
+    chosen = counts_at_all(columns, bits)
+    columns, odds = columns.only(chosen), exp2(bits[chosen])
+    owners = np.array([strata.places[run_id] for run_id in sorted(owned)], np.int64)
+    return count_made(strata, columns.with_owners(owners), np.concatenate([odds, np.full(len(owners), CERTAIN)]))

@@ -32,15 +32,14 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s:
 
     Args:
         twins: What is known of siblings.
-        runs: All runs.
+        runs: All runs, in the order of their places.
         gone_share: Share of directories whose run is gone.
         stamped_s: When the run of each directory began by its stamp, UTC seconds, ascending.
     """
     seen: defaultdict[str, int] = defaultdict(int)
     lost: defaultdict[str, float] = defaultdict(float)
     alone: defaultdict[str, float] = defaultdict(float)
-    for run in runs:
-        beside = twins.siblings.get(run.run_id, 0.0)
+    for run, beside in zip(runs, twins.siblings.tolist(), strict=True):
         in_group = min(beside, 1.0) if beside >= LEAST_BESIDE else 0.0
         alone[run.experiment_id] += 1 - in_group
         if not in_group:

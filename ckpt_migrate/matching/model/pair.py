@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.families.mtimes import Ends
     from ckpt_migrate.matching.families.params import Differences
     from ckpt_migrate.matching.families.references import Reference
+    from ckpt_migrate.matching.families.times import Times
     from ckpt_migrate.matching.families.values import Params
-    from ckpt_migrate.matching.model.strata import Strata, Stratum
+    from ckpt_migrate.matching.model.columns import Floats
+    from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.matching.model.twins import Twins
 
 LARGEST_BITS = 60.0
@@ -104,10 +106,11 @@ class World:
         params: Params of each run, by run id.
         twins: How often runs have near twins, within windows of several widths.
         strata: How often runs of each kind have a directory.
-        priors: log2 of the chance, before any evidence, that a directory is of one run, if of any; by the run's kind.
+        priors: log2 of the chance, before any evidence, that a directory is of one run, if of any; by the run's
+            place.
         presence: Chance that a directory's run is in the store, by its path, as far as its neighbours tell it.
         ends: When the newest files are written.
-        rates: Per run, log2 of N / r: of how many runs it is one, by the local rate of starts (per second).
+        times: When directories were stamped and written, and when runs began and ended.
         differences: Per key, the chance that it differs in a true pair.
         drifting: Keys that are not compared, for they differ between config and log in true pairs.
         name_shares: Share of stamps that lie so many seconds after the stamp in their run's name.
@@ -122,10 +125,10 @@ class World:
     params: Mapping[str, Params]
     twins: tuple[Twins, ...]
     strata: Strata
-    priors: Mapping[Stratum, float]
+    priors: Floats
     presence: Mapping[str, float]
     ends: Ends
-    rates: Mapping[str, float]
+    times: Times
     differences: Differences
     drifting: frozenset[str]
     name_shares: Mapping[int, float]
@@ -150,7 +153,7 @@ class Score:
         hits: How many values of file names, or of tables in the directory, the run logged.
         missed: How many values of file names the run never logged, where runs usually did.
         comparison: Params that agree and that differ.
-        is_first: Whether the directory would be the run's first; see `stamps.is_first`.
+        is_first: Whether the directory would be the run's first; see `timing.are_first`.
         earlier: Path of the run's directory that it was resumed from, as `resume` has it; empty for none.
         words: What was seen, for families that need it said.
     """
@@ -173,10 +176,15 @@ class Score:
     words: dict[str, str] = field(default_factory=dict)
 
     @property
+    def evidence(self) -> float:
+        """The sum of all families."""
+        early = self.reference + self.content + self.time + self.mtime
+        return early + self.params + self.metrics + self.resume
+
+    @property
     def bits(self) -> float:
         """The total weight, bounded so that no sum of evidence becomes a certainty."""
-        total = self.prior + self.reference + self.content + self.time + self.mtime
-        total = total + self.params + self.metrics + self.resume
+        total = self.prior + self.evidence
         # Asked a hundred times per directory: comparing takes a third of the time of `min` and `max`.
         return total if -LARGEST_BITS <= total <= LARGEST_BITS else math.copysign(LARGEST_BITS, total)
 

@@ -7,14 +7,15 @@ what the neighbours of one are tells of it; if not, only the share of all does.
 
 from __future__ import annotations
 
-import math
-from itertools import accumulate
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.columns import Floats, Ints
 
 NEIGHBOURS = 4
 """Directories looked at before and after one, by stamp: a sweep or an afternoon's work, not a month."""
@@ -28,13 +29,13 @@ DOUBT = 4.0
 """Strength of the doubt, before any data, whether neighbours tell anything: the prior is (1 - trust) to this power."""
 
 
-def order_in_time(cases: Sequence[Case]) -> list[int]:
+def order_in_time(cases: Sequence[Case]) -> Ints:
     """Return the positions of cases in the order of their stamps; those without come first."""
     keys = [(case.seen.local is not None, case.seen.local, case.seen.path) for case in cases]
-    return sorted(range(len(cases)), key=keys.__getitem__)
+    return np.array(sorted(range(len(cases)), key=keys.__getitem__), np.int64)
 
 
-def near_in_time(order: Sequence[int], values: Sequence[float], overall: float) -> list[float]:
+def near_in_time(order: Ints, values: Floats, overall: float) -> Floats:
     """Return, per case, what `told_by_neighbours` says of it, the cases put in the order of their stamps.
 
     Args:
@@ -42,14 +43,12 @@ def near_in_time(order: Sequence[int], values: Sequence[float], overall: float) 
         values: Per case, a probability.
         overall: The mean of all, as far as is known.
     """
-    told = told_by_neighbours([values[i] for i in order], overall)
-    out = [0.0] * len(values)
-    for i, each in zip(order, told, strict=True):
-        out[i] = each
+    out = np.empty(len(values))
+    out[order] = told_by_neighbours(values[order], overall)
     return out
 
 
-def told_by_neighbours(found: Sequence[float], overall: float) -> list[float]:
+def told_by_neighbours(found: Floats, overall: float) -> Floats:
     """Return, per directory, the chance that its run is in the store, told by its neighbours alone.
 
     A mixture of the mean of the neighbours and of the mean of all. Its weight is the posterior mean over LOCAL_SHARES,
@@ -60,25 +59,23 @@ def told_by_neighbours(found: Sequence[float], overall: float) -> list[float]:
         overall: The chance for all of them.
     """
     around = _around(found, overall)
-    logs = [_log_likelihood(found, around, overall, share) + DOUBT * math.log(1 - share) for share in LOCAL_SHARES]
-    weights = [math.exp(each - max(logs)) for each in logs]
-    trust = sum(share * weight for share, weight in zip(LOCAL_SHARES, weights, strict=True)) / sum(weights)
-    return [trust * here + (1 - trust) * overall for here in around]
+    trusts = np.array(LOCAL_SHARES)
+    logs = np.array([_log_likelihood(found, around, overall, share) for share in LOCAL_SHARES])
+    logs += DOUBT * np.log(1 - trusts)
+    weights = np.exp(logs - logs.max())
+    trust = float((trusts * weights).sum() / weights.sum())
+    return trust * around + (1 - trust) * overall
 
 
-def _around(found: Sequence[float], overall: float) -> list[float]:
+def _around(found: Floats, overall: float) -> Floats:
     """Return the mean of the neighbours of each, drawn towards that of all."""
-    sums = [0.0, *accumulate(found)]
-    out = []
-    for i, own in enumerate(found):
-        low, high = max(i - NEIGHBOURS, 0), min(i + NEIGHBOURS + 1, len(found))
-        out.append((sums[high] - sums[low] - own + WORTH * overall) / (high - low - 1 + WORTH))
-    return out
+    sums = np.concatenate([[0.0], np.cumsum(found)])
+    place = np.arange(len(found))
+    low, high = np.maximum(place - NEIGHBOURS, 0), np.minimum(place + NEIGHBOURS + 1, len(found))
+    around: Floats = (sums[high] - sums[low] - found + WORTH * overall) / (high - low - 1 + WORTH)
+    return around
 
 
-def _log_likelihood(found: Sequence[float], around: Sequence[float], overall: float, share: float) -> float:
-    log, total, outer = math.log, 0.0, (1 - share) * overall
-    for is_found, here in zip(found, around, strict=True):
-        chance = min(max(share * here + outer, LEAST_CHANCE), MOST_CHANCE)
-        total += is_found * log(chance) + (1 - is_found) * log(1 - chance)
-    return total
+def _log_likelihood(found: Floats, around: Floats, overall: float, share: float) -> float:
+    chance = np.clip(share * around + (1 - share) * overall, LEAST_CHANCE, MOST_CHANCE)
+    return float((found * np.log(chance) + (1 - found) * np.log(1 - chance)).sum())

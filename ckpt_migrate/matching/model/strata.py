@@ -7,20 +7,21 @@ probability with which directories fall to its runs.
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from ckpt_migrate.matching.model.sharing import share_out
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.families.values import Params
+    from ckpt_migrate.matching.model.columns import Floats, Ints
     from ckpt_migrate.tracking.records import Run, RunDetails
 
+_T = TypeVar("_T")
 PARENT_TAG = "mlflow.parentRunId"
 USER_TAG = "mlflow.user"
 PARENT, CHILD, SINGLE = "parent", "child", "single"
@@ -38,15 +39,13 @@ PRIOR_MADE, PRIOR_TOTAL = 1.0, 2.0
 """What is taken for known of all runs together: one of two has a directory."""
 CHILD_RATE = 0.05
 """Where more runs below others have a directory than this, it is they that train."""
-BROAD = 3
+BROAD: Final = 3
 """How much of a kind is looked at where it has few runs itself."""
 STRATUM_WORTH = 1.0
 """How many runs the rate of all runs is worth in the rate of a kind."""
 SMALLEST_SHARE = 0.005
 """Floor on the share of runs without a directory: a small project proves no smaller one."""
 
-AWAY_SHARE, AWAY_SIGMAS = 0.5, 3.0
-"""Somebody who has fewer directories than this share of what others have, by so many deviations, has them elsewhere."""
 LEAST_WANTING = 0.02
 """Floor on the share of runs without a directory where it speaks for a pair: directories are cleaned away."""
 
@@ -58,33 +57,49 @@ configs at the same hours."""
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """What the rate of a kind of runs rests on.
+    """What the rates of kinds of runs rest on, a figure for each kind.
 
     Attributes:
-        made: How many of them have a directory.
-        total: How many there are; 0 for a kind of which there is none.
+        made: How many of its runs have a directory.
+        total: How many it has; 0 for a kind of which there is none.
         outer_made: How many of all runs of that experiment and role have a directory.
         outer_total: How many there are.
         base: The rate of all runs.
         is_counted: Whether directories have been counted yet.
     """
 
-    made: float
-    total: int
-    outer_made: float
-    outer_total: int
-    base: float
+    made: Floats
+    total: Floats
+    outer_made: Floats
+    outer_total: Floats
+    base: Floats
     is_counted: bool
 
-    def rate(self, own: float) -> float:
-        """Return the share of runs of the kind that have a directory; `own` as for `Strata.rate`."""
-        without = 1 if own and self.is_counted else 0
-        outer = (max(self.outer_made - own, 0.0) + STRATUM_WORTH * self.base) / (
-            self.outer_total - without + STRATUM_WORTH
+    @staticmethod
+    def of(kinds: Sequence[Stratum], strata: Strata) -> _Sums:
+        """Return the sums of kinds, drawn towards those of the whole experiment."""
+        outer_made, outer_total = defaultdict[tuple[str, str, bool], float](float), Counter[tuple[str, str, bool]]()
+        for each, count in strata.totals.items():
+            outer_made[each[:BROAD]] += strata.made.get(each, 0.0)
+            outer_total[each[:BROAD]] += count
+        overall = strata.overall()
+        return _Sums(
+            np.array([strata.made.get(kind, 0.0) for kind in kinds]),
+            np.array([strata.totals.get(kind, 0) for kind in kinds], np.float64),
+            np.array([outer_made[kind[:BROAD]] for kind in kinds]),
+            np.array([outer_total[kind[:BROAD]] for kind in kinds], np.float64),
+            np.array([strata.base(kind, overall) for kind in kinds]),
+            bool(strata.made),
         )
-        if not self.total:
-            return outer
-        return (max(self.made - own, 0.0) + STRATUM_WORTH * outer) / (self.total - without + STRATUM_WORTH)
+
+    def rates(self, kind: Ints, own: Floats) -> Floats:
+        """Return the share of runs of these kinds that have a directory; `own` as for `Strata.rates`."""
+        without = (own > 0) * float(self.is_counted)
+        outer = np.maximum(self.outer_made[kind] - own, 0.0) + STRATUM_WORTH * self.base[kind]
+        outer /= self.outer_total[kind] - without + STRATUM_WORTH
+        inner = np.maximum(self.made[kind] - own, 0.0) + STRATUM_WORTH * outer
+        inner /= self.total[kind] - without + STRATUM_WORTH
+        return np.where(self.total[kind] > 0, inner, outer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,95 +107,106 @@ class Strata:
     """How often runs of each kind have a directory.
 
     Attributes:
-        kinds: The stratum of each run, by run id.
+        places: The place of each run among all, by run id.
+        kinds: The kinds that there are.
+        kind: Per run, the number of its kind.
         totals: How many runs there are of each kind.
-        made: How many of them have a directory, by probability.
+        made: How many of them have a directory, by probability; empty until directories are counted.
         expected: Experiment ids that the recipe names; empty when the store has none of them.
-        users: Who ran each run, by run id.
+        people: Who ran runs, by experiment id and name.
+        person: Per run, the number of who ran it.
         choosing: Runs that name the best checkpoint of several; they count as parents, with children that are gone.
         in_store: Chance that a directory's run is in the store at all.
         away: Who has directories elsewhere, by experiment id and name.
     """
 
-    kinds: Mapping[str, Stratum]
+    places: Mapping[str, int]
+    kinds: tuple[Stratum, ...]
+    kind: Ints
     totals: Mapping[Stratum, int]
     made: Mapping[Stratum, float]
     expected: frozenset[str]
-    users: Mapping[str, str] = field(default_factory=dict)
+    people: tuple[tuple[str, str], ...]
+    person: Ints
     choosing: frozenset[str] = frozenset()
     in_store: float = PRIOR_IN_STORE
     away: frozenset[tuple[str, str]] = frozenset()
-    _sums: dict[Stratum, _Sums] = field(default_factory=dict, compare=False, repr=False)
+    _known: list[_Sums] = field(default_factory=list, compare=False, repr=False)
+
+    @property
+    def _sums(self) -> _Sums:
+        """The sums of all kinds, and behind them of the same kinds as they are where runs are launched together."""
+        if not self._known:
+            crowded = [
+                (experiment, role, is_told, True, is_away) for experiment, role, is_told, _, is_away in self.kinds
+            ]
+            self._known.append(_Sums.of([*self.kinds, *crowded], self))
+        return self._known[0]
 
     def holds_others(self, run_id: str) -> bool:
         """Say whether a run holds others which made the directories: it has their params, and starts with the first."""
-        experiment, role, *_ = self.kinds[run_id]
-        children = [self._kind_rate(kind) for kind in self.totals if kind[:2] == (experiment, CHILD)]
-        return run_id in self.choosing or (role == PARENT and max(children, default=0.0) > CHILD_RATE)
+        experiment, role, *_ = self.kinds[self.kind[self.places[run_id]]]
+        if run_id in self.choosing or role != PARENT:
+            return run_id in self.choosing
+        rates = self._kind_rates()
+        children = [rates[n] for n, kind in enumerate(self.kinds) if kind[:2] == (experiment, CHILD)]
+        return max(children, default=0.0) > CHILD_RATE
 
     def away_user(self, run_id: str) -> str:
         """Return who started a run, if that is somebody who has directories elsewhere; empty otherwise."""
-        user = self.users.get(run_id, "")
-        return user if (self.kinds[run_id][0], user) in self.away else ""
+        who = self.people[self.person[self.places[run_id]]]
+        return who[1] if who in self.away else ""
 
-    def rate(self, run_id: str, own: float = 0.0) -> float:
-        """Return the chance that a run has a directory, learned from the others of its kind.
+    def rates(self, run: Ints, own: Floats) -> Floats:
+        """Return the chances that runs have a directory, each learned from the others of its kind.
 
         Args:
-            run_id: The run.
-            own: What this run itself has contributed to the count, 0 to 1; it is left out.
+            run: The runs.
+            own: What each has contributed to the count itself, 0 to 1; it is left out.
         """
-        return self._kind_rate(self.kinds[run_id], own)
+        return self._sums.rates(self.kind[run], own)
 
-    def unmade_odds(self, run_id: str, own: float) -> float:
-        """Return the odds that a run that was launched with others has no directory of its own here.
+    def unmade_odds(self, run: Ints, own: Floats) -> Floats:
+        """Return the odds that runs that were launched with others have no directory of their own here.
 
-        Arguments as for `rate`.
+        Arguments as for `rates`.
         """
-        experiment, role, is_told, is_crowded, is_away = self.kinds[run_id]
-        crowded = (experiment, role, is_told, True, is_away)
-        rate = self.rate(run_id, own) if is_crowded else self._kind_rate(crowded)
-        rate = min(rate, 1 - SMALLEST_SHARE)
+        is_crowded = np.array([is_crowded for _, _, _, is_crowded, _ in self.kinds], np.bool_)[self.kind[run]]
+        own_or_none = np.where(is_crowded, own, 0.0)
+        rate = self._sums.rates(self.kind[run] + len(self.kinds) * ~is_crowded, own_or_none)
+        rate = np.minimum(rate, 1 - SMALLEST_SHARE)
         return (1 - rate) / rate
 
-    def priors(self) -> dict[Stratum, float]:
-        """Return, by kind, log2 of the chance, before any evidence, that a directory is of just this run, if of any."""
-        rates = {kind: self._kind_rate(kind) for kind in self.totals}
-        total = sum(rates[kind] * count for kind, count in self.totals.items())
-        return {kind: math.log2(rate / total) for kind, rate in rates.items()}
+    def priors(self) -> Floats:
+        """Return, per run, log2 of the chance, before any evidence, that a directory is of just this run, if of any."""
+        rates = self._kind_rates()
+        total = sum(rates * [self.totals[kind] for kind in self.kinds])
+        return np.log2(rates / total)[self.kind]
 
-    def wanting(self, run_id: str, own: float) -> float:
-        """Return log2 of how much likelier a directory without another run is this run's, for runs want directories.
+    def wanting(self, run: Ints, own: Floats) -> Floats:
+        """Return log2 of how much likelier a directory without another run is a run's, for runs want directories.
 
         Of the assignments of n directories to N runs, one to one, that have k pairs, those with k + 1 are fewer by
         (n - k) (N - k) / (k + 1). So with a run that has no other directory the odds are not k / (n - k) N but
-        k / (n - k) (N - k): the inverse of the share of runs of its kind that have none. Arguments as for `rate`.
+        k / (n - k) (N - k): the inverse of the share of runs of its kind that have none. Arguments as for `rates`.
         """
-        return -math.log2(max(1 - self.rate(run_id, own), LEAST_WANTING))
+        return -np.log2(np.maximum(1 - self.rates(run, own), LEAST_WANTING))
 
-    def _kind_rate(self, kind: Stratum, own: float = 0.0) -> float:
-        """Return the share of runs of a kind that have a directory, drawn towards that of the whole experiment."""
-        sums = self._sums.get(kind)
-        if sums is None:
-            broader = [each for each in self.totals if each[:BROAD] == kind[:BROAD]]
-            sums = self._sums[kind] = _Sums(
-                self.made.get(kind, 0.0),
-                self.totals.get(kind, 0),
-                sum(self.made.get(each, 0.0) for each in broader),
-                sum(self.totals[each] for each in broader),
-                self._base(kind),
-                bool(self.made),
-            )
-        return sums.rate(own)
+    def _kind_rates(self) -> Floats:
+        return self._sums.rates(np.arange(len(self.kinds)), np.zeros(len(self.kinds)))
 
-    def _base(self, kind: Stratum) -> float:
-        """Return the rate of all runs of expected experiments, or less for another experiment."""
+    def overall(self) -> float:
+        """Return the rate of all runs of expected experiments."""
         made, total = PRIOR_MADE, PRIOR_TOTAL
         for each, count in self.totals.items():
             if not self.expected or each[0] in self.expected:
                 made += self.made.get(each, 0.0)
                 total += count
-        base = min(made / total, 1.0) * (PARENT_FACTOR if kind[1] == PARENT else 1.0)
+        return min(made / total, 1.0)
+
+    def base(self, kind: Stratum, overall: float) -> float:
+        """Return the rate of all runs of expected experiments, or less for a parent or another experiment."""
+        base = overall * (PARENT_FACTOR if kind[1] == PARENT else 1.0)
         return base if not self.expected or kind[0] in self.expected else base * OTHER_EXPERIMENT_FACTOR
 
 
@@ -216,13 +242,32 @@ def draw_strata(
     above = {run_id: found.tags.get(PARENT_TAG, "") for run_id, found in details.items()}
     parents = find_parents(details) | choosing
     crowded = _crowded(runs, window_s)
-    kinds: dict[str, Stratum] = {}
+    every: list[Stratum] = []
+    whose: list[tuple[str, str]] = []
     for run in runs:
         role = PARENT if run.run_id in parents else CHILD if above.get(run.run_id) else SINGLE
-        kinds[run.run_id] = (run.experiment_id, role, bool(logged[run.run_id]), run.run_id in crowded, False)
-    expected = frozenset(run.experiment_id for run in runs if run.experiment in experiments)
-    users = {run_id: found.tags.get(USER_TAG, "") for run_id, found in details.items()}
-    return Strata(kinds, Counter(kinds.values()), {}, expected, users, choosing)
+        every.append((run.experiment_id, role, bool(logged[run.run_id]), run.run_id in crowded, False))
+        tags = details[run.run_id].tags if run.run_id in details else {}
+        whose.append((run.experiment_id, tags.get(USER_TAG, "")))
+    kinds, kind = numbered(every)
+    people, person = numbered(whose)
+    return Strata(
+        {run.run_id: place for place, run in enumerate(runs)},
+        kinds,
+        kind,
+        Counter(every),
+        {},
+        frozenset(run.experiment_id for run in runs if run.experiment in experiments),
+        people,
+        person,
+        choosing,
+    )
+
+
+def numbered(each: Sequence[_T]) -> tuple[tuple[_T, ...], Ints]:
+    """Return the different ones of a sequence, and the number of each among them."""
+    numbers = {one: number for number, one in enumerate(dict.fromkeys(each))}
+    return tuple(numbers), np.array([numbers[one] for one in each], np.int64)
 
 
 def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
@@ -238,53 +283,3 @@ def _crowded(runs: Iterable[Run], window_s: float) -> set[str]:
             if next_s - start_s <= window_s:
                 crowded |= {run_id, next_id}
     return crowded
-
-
-def count_made(strata: Strata, odds: Sequence[Mapping[str, float]]) -> Strata:
-    """Return the strata with the directories counted.
-
-    Args:
-        strata: The kinds of runs.
-        odds: Per directory, the odds of each run that may have made it, against none.
-    """
-    loads: defaultdict[str, float] = defaultdict(float)
-    for shares in share_out(odds):
-        for run_id, share in shares.items():
-            loads[run_id] += share
-    away = _away(strata, loads)
-    kinds, totals, users = strata.kinds, strata.totals, strata.users
-    if away != strata.away:
-        kinds = {run_id: (*kind[:4], (kind[0], users.get(run_id, "")) in away) for run_id, kind in kinds.items()}
-        totals = Counter(kinds.values())
-    made: defaultdict[Stratum, float] = defaultdict(float)
-    for run_id in sorted(loads):
-        made[kinds[run_id]] += min(loads[run_id], 1.0)
-    found = sum(min(load, 1.0) for load in loads.values())
-    share = (found + PRIOR_IN_STORE * PRIOR_DIRECTORIES) / (len(odds) + PRIOR_DIRECTORIES)
-    in_store = min(max(share, LEAST_IN_STORE), MOST_IN_STORE)
-    return replace(strata, kinds=kinds, totals=totals, made=dict(made), in_store=in_store, away=away, _sums={})
-
-
-def _away(strata: Strata, loads: Mapping[str, float]) -> frozenset[tuple[str, str]]:
-    """Return who has directories elsewhere, by experiment id and name; by the test of two proportions."""
-    made: defaultdict[tuple[str, str], float] = defaultdict(float)
-    total = Counter((kind[0], strata.users.get(run_id, "")) for run_id, kind in strata.kinds.items())
-    if len(total) == len({experiment for experiment, _ in total}):  # nobody has others beside in an experiment
-        return frozenset()
-    for run_id, kind in strata.kinds.items():
-        made[kind[0], strata.users.get(run_id, "")] += min(loads.get(run_id, 0.0), 1.0)
-    every_made: defaultdict[str, float] = defaultdict(float)
-    every: Counter[str] = Counter()
-    for who, count in total.items():
-        every_made[who[0]] += made[who]
-        every[who[0]] += count
-    away = set()
-    for who, count in total.items():
-        others = every[who[0]] - count
-        if others:
-            mine, theirs = made[who] / count, (every_made[who[0]] - made[who]) / others
-            overall = every_made[who[0]] / every[who[0]]
-            deviation = math.sqrt(max(overall * (1 - overall), SMALLEST_SHARE) * (1 / count + 1 / others))
-            if mine < AWAY_SHARE * theirs and theirs - mine > AWAY_SIGMAS * deviation:
-                away.add(who)
-    return frozenset(away)

@@ -12,6 +12,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ckpt_migrate.matching.families.compare import apart
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.matching.clock.fit import FittedClock
     from ckpt_migrate.matching.families.values import Params
+    from ckpt_migrate.matching.model.columns import Floats, Ints
     from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.tracking.records import Run
 
@@ -102,8 +105,8 @@ class Twins:
         prior: How many siblings PRIOR_RUNS runs are taken to have, before any is seen.
         pairs: Pairs by the experiment of the first, a sample.
         local: Pairs by launch, a sample.
-        launches: The launch of each run, by run id.
-        siblings: How many runs that may have a directory were launched with each run.
+        launches: The launch of each run, by its place; -1 for one of which there are no pairs.
+        siblings: How many runs that may have a directory were launched with each run, by its place.
         echoes: Shares of runs that have another after just such a time (seconds), as far as asked for; see `ghosts`.
         lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
         told: Experiments of which the directories tell that, and not the runs that are left: those are no example.
@@ -114,8 +117,8 @@ class Twins:
     prior: float
     pairs: Mapping[str, Pairs]
     local: Mapping[int, Pairs]
-    launches: Mapping[str, int]
-    siblings: Mapping[str, float]
+    launches: Ints
+    siblings: Floats
     lone: Mapping[str, float]
     told: frozenset[str] = frozenset()
     echoes: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
@@ -123,31 +126,23 @@ class Twins:
     _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
         default_factory=dict, compare=False, repr=False
     )
-    _alike_to: dict[tuple[str, int, frozenset[str], frozenset[str]], Alike] = field(
-        default_factory=dict, compare=False, repr=False
-    )
 
-    def alike_to(self, run: Run, keys: frozenset[str], allowed: frozenset[str]) -> Alike:
-        """Return the pairs of siblings that look alike as a directory and a run do.
+    def alike_to(self, experiment_id: str, launch: int, keys: frozenset[str], allowed: frozenset[str]) -> Alike:
+        """Return the pairs of siblings that look alike as a directory and a run of this launch do.
 
         Args:
-            run: The run.
+            experiment_id: The run's experiment.
+            launch: The run's launch.
             keys: Keys that both have.
             allowed: Those in which they differ.
         """
-        launch = self.launches.get(run.run_id, -1)
-        launch = launch if launch in self.local else -1  # one answer for all that were launched alone
-        known = self._alike_to.get((run.experiment_id, launch, keys, allowed))
-        if known is None:
-            here, alike_here = self.telling(launch, keys), self.alike(launch, keys, allowed)
-            overall = self.alike_share(run.experiment_id, keys, allowed)
-            known = Alike(
-                alike_here.pairs,
-                self.alike(run.experiment_id, keys, allowed).pairs,
-                (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH) if keys else 1.0,
-            )
-            self._alike_to[run.experiment_id, launch, keys, allowed] = known
-        return known
+        here, alike_here = self.telling(launch, keys), self.alike(launch, keys, allowed)
+        overall = self.alike_share(experiment_id, keys, allowed)
+        return Alike(
+            alike_here.pairs,
+            self.alike(experiment_id, keys, allowed).pairs,
+            (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH) if keys else 1.0,
+        )
 
     def telling(self, place: str | int, keys: frozenset[str]) -> Pairs:
         """Return the pairs of an experiment (by id) or launch that logged these keys; all where there are none.
@@ -210,29 +205,28 @@ def count_twins(
     """
     timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
     starts = [start for start, _, _ in timed]
-    rates = [strata.rate(run_id) for _, run_id, _ in timed]
+    places = [strata.places[run_id] for _, run_id, _ in timed]
+    rates = strata.rates(np.array(places, np.int64), np.zeros(len(timed))).tolist()
     highest = max(rates, default=1.0)
     weights = [rate / highest for rate in rates]
     are_told = [bool(logged[run_id]) for _, run_id, _ in timed]
     sums = [0.0]
     for weight in weights:
         sums.append(sums[-1] + weight)
-    launches: dict[str, int] = {}
-    siblings: dict[str, float] = {}
+    launches, siblings = np.full(len(strata.places), -1), np.zeros(len(strata.places))
     # As many pairs as ten a run: a pair is held as one machine word, the place of the first times the runs and so on.
     pairs: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
     local: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
     launch = 0
-    for i, (start, run_id, run) in enumerate(timed):
+    for i, (start, _, run) in enumerate(timed):
         if i and start - starts[i - 1] > window_s:
             launch += 1
-        launches[run_id] = launch
         low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
         inner_low, inner_high = i, i + 1
         if nearest_s:
             inner_low = bisect.bisect_left(starts, start - nearest_s)
             inner_high = bisect.bisect_right(starts, start + nearest_s)
-        siblings[run_id] = sums[high] - sums[low] - (sums[inner_high] - sums[inner_low])
+        siblings[places[i]] = sums[high] - sums[low] - (sums[inner_high] - sums[inner_low])
         if high - low == 1:
             continue
         found = [
@@ -242,19 +236,20 @@ def count_twins(
         ]
         pairs[run.experiment_id].extend(found)
         local[launch].extend(found)
+        launches[places[i]] = launch
 
-    def look_at(places: Sequence[int], most: int) -> Pairs:
+    def look_at(found: Sequence[int], most: int) -> Pairs:
         """Return these pairs, or of too many an even choice."""
-        chosen = (places[n * len(places) // most] for n in range(most)) if len(places) > most else places
-        found = (divmod(place, len(timed)) for place in chosen)
-        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in found])
+        chosen = (found[n * len(found) // most] for n in range(most)) if len(found) > most else found
+        both = (divmod(pair, len(timed)) for pair in chosen)
+        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in both])
 
     return Twins(
         nearest_s,
         window_s,
         prior,
-        {experiment: look_at(places, MOST_PAIRS) for experiment, places in pairs.items() if places},
-        {number: look_at(places, MOST_LOCAL) for number, places in local.items() if places},
+        {experiment: look_at(found, MOST_PAIRS) for experiment, found in pairs.items() if found},
+        {number: look_at(found, MOST_LOCAL) for number, found in local.items() if found},
         launches,
         siblings,
         {},

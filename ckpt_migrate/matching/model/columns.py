@@ -1,0 +1,88 @@
+"""Columns: the candidates of all directories as arrays, those of one directory beside each other.
+
+What is computed for every pair is computed for all of them at once. A directory and a run are numbers here: a
+directory its position among the cases, a run its place among all runs in the order of their ids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+LN_2 = float(np.log(2))
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Pairs of directories and runs.
+
+    Attributes:
+        row: The directory of each pair; ascending.
+        run: The run of each pair.
+        rows: How many directories there are, with candidates or without.
+        runs: How many runs there are.
+    """
+
+    row: Ints
+    run: Ints
+    rows: int
+    runs: int
+
+    @staticmethod
+    def of(run_ids: Sequence[Iterable[str]], places: Mapping[str, int]) -> Columns:
+        """Return the pairs of directories with candidates.
+
+        Args:
+            run_ids: Per directory, its candidates.
+            places: The place of each run, by id.
+        """
+        run = [places[run_id] for mine in run_ids for run_id in mine]
+        row = [position for position, mine in enumerate(run_ids) for _ in mine]
+        return Columns(np.array(row, np.int64), np.array(run, np.int64), len(run_ids), len(places))
+
+    def row_sums(self, values: Floats) -> Floats:
+        """Return the sum of a figure of pairs, per directory."""
+        return _sums(self.row, values, self.rows)
+
+    def run_sums(self, values: Floats) -> Floats:
+        """Return the sum of a figure of pairs, per run."""
+        return _sums(self.run, values, self.runs)
+
+    def row_maxima(self, values: Floats) -> Floats:
+        """Return the largest of a figure of pairs, per directory; minus infinity for one without candidates."""
+        most = np.full(self.rows, -np.inf)
+        if len(values):
+            begins = np.flatnonzero(np.concatenate([[True], self.row[1:] != self.row[:-1]]))
+            most[self.row[begins]] = np.maximum.reduceat(values, begins)
+        return most
+
+    def only(self, chosen: Bools) -> Columns:
+        """Return some of the pairs."""
+        return Columns(self.row[chosen], self.run[chosen], self.rows, self.runs)
+
+    def with_owners(self, run: Ints) -> Columns:
+        """Return the pairs with further directories behind the others, each of one run."""
+        row = np.arange(self.rows, self.rows + len(run))
+        return Columns(
+            np.concatenate([self.row, row]), np.concatenate([self.run, run]), self.rows + len(run), self.runs
+        )
+
+
+def _sums(place: Ints, values: Floats, count: int) -> Floats:
+    sums: Floats = np.bincount(place, weights=values, minlength=count).astype(np.float64, copy=False)
+    return sums
+
+
+def exp2(bits: Floats) -> Floats:
+    """Return two to the power of so many bits."""
+    return np.exp(bits * LN_2)

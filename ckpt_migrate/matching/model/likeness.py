@@ -1,0 +1,259 @@
+"""Likeness: how well a sibling of a run explains a directory, beside the run itself.
+
+The density of the stamp, of the newest file and of the metric, with the sibling in the place of the run, over that
+with the run; for all pairs at once, and on average over pairs of runs that are still there.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ckpt_migrate.matching.families.mtimes import DURATION_DECADES_NATS, SHORTEST_RUN_S
+from ckpt_migrate.matching.families.timing import (
+    best_readings,
+    end_densities,
+    further_densities,
+    is_inside,
+    nearest_lags,
+    stamp_densities,
+    start_densities,
+)
+from ckpt_migrate.matching.model.columns import exp2
+from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, PRIOR_ALIKE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from ckpt_migrate.matching.model.columns import Columns, Floats, Ints
+    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.matching.model.twins import Pair, Twins
+    from ckpt_migrate.tracking.records import Run
+
+SAME_END, SAME_METRIC = 0.2, 0.2
+"""Chance that siblings with the same params end together, and that they log the same value (fixed seeds)."""
+_SAME_METRICS: Mapping[bool | None, float] = MappingProxyType({None: SAME_METRIC, False: 0.0, True: 1.0})
+_METRICS: Mapping[bool | None, int] = MappingProxyType({known: place for place, known in enumerate(_SAME_METRICS)})
+REPLICA = 0.05
+"""Chance that they do both: what a launcher starts twice, with the same seeds, takes the same time to the same end.
+What is started again minutes later ends minutes later."""
+_NOTHING: frozenset[str] = frozenset()
+_Look = tuple[str, frozenset[str], frozenset[str]]
+"""How a directory and a run look beside each other: the run's experiment, keys that both have, and in which they
+differ."""
+MOST_AT_ONCE = 1 << 18
+"""Pairs with siblings that are looked at at once: enough for speed, few enough for memory."""
+ECHO_SHARE, ECHO_RUNS = 0.1, 5.0
+"""Share of runs that have another just an hour before or after (cron, a rerun), and of how many runs that is taken for
+known before any is seen."""
+
+
+class Likeness:
+    """The likelihood of directories with a sibling in the place of their run, over that with the run, for pairs."""
+
+    def __init__(self, pairs: Sequence[tuple[Score, Seen, Run]], columns: Columns, world: World) -> None:
+        self._world, self._times = world, world.times
+        self._row, self._run = columns.row, columns.run
+        row, run, times = columns.row, columns.run, world.times
+        found: list[int] = []
+        looks: dict[_Look, int] = {}
+        for one, seen, each in pairs:
+            comparison = one.comparison
+            allowed = frozenset(comparison.differing) if comparison.differing else _NOTHING
+            look = (each.experiment_id, comparison.keys(seen.config), allowed)
+            found.append(looks.setdefault(look, len(looks)))
+        self._look, self._looks = np.array(found, np.int64), list(looks)
+        params = np.array([world.differences.log2(seen.config, one.comparison) for one, seen, _ in pairs])
+        self._params = exp2(params)
+        self._start_s, self._end_s = times.runs.start_s[run], times.runs.end_s[run]
+        is_timed = ~np.isnan(self._start_s)
+        self._further = np.where(is_inside(times, row, run), further_densities(times, run, world.further), 0.0)
+        # 0 where the stamp, or the end, tells nothing of any run
+        is_told = is_timed & times.directories.is_read[row]
+        self._stamp = np.where(is_told, stamp_densities(times, row, run, world), 0.0)
+        is_ended = is_timed & ~np.isnan(self._end_s) & np.array([one.mtime != 0 for one, _, _ in pairs], np.bool_)
+        density = end_densities(times, row, self._start_s, self._end_s, world.span_s)
+        self._end = np.where(is_ended & ~np.isnan(density), density, 0.0)
+        other = np.array([one.other_metric for one, _, _ in pairs])
+        self._metric = np.stack([share + (1 - share) * other for share in _SAME_METRICS.values()])
+        self._any_metric = self._metric[_METRICS[None]]
+
+    def of(self, twins: Twins) -> Floats:
+        """Return how much better a sibling of the run explains the directory, on average, than the run itself does.
+
+        The average over pairs of siblings of the product, over families, of the likelihood with the second in the
+        place of the first: by its start, its end, and the metric. Pairs of the run's own launch count first, then
+        those of the experiment; the uniform distribution over the launch window stands in where there are none.
+        """
+        launches = twins.launches[self._run]
+        codes = self._look * (launches.max() + 2) + launches + 1
+        _, first, which = np.unique(codes, return_index=True, return_inverse=True)
+        some = zip(self._look[first].tolist(), launches[first].tolist(), strict=True)
+        alike = [_Alike.of(twins, self._looks[look], launch) for look, launch in some]
+        prior = self._prior(twins)
+        total, count = self._sums([each.table for each in alike], which, prior)
+        mean = total / count
+        is_told = np.array([each.is_told for each in alike], np.bool_)[which]
+        is_told &= twins.siblings[self._run] < PRIOR_ALIKE
+        mean = np.where(is_told, np.maximum(mean, prior), mean)
+        likeness: Floats = np.array([each.share for each in alike])[which] * mean / self._params
+        return likeness
+
+    def _sums(self, tables: Sequence[_Table], which: Ints, prior: Floats) -> tuple[Floats, Floats]:
+        """Return two sums over pairs of siblings, the prior for one: of the ratios, by weight, and of the weights.
+
+        The ratio is that for a sibling which lies to the run as the second of the pair to the first.
+
+        Args:
+            tables: Pairs of siblings.
+            which: Which of these each run is compared with.
+            prior: The ratio where nothing is known.
+        """
+        lengths = np.array([len(table.weight) for table in tables], np.int64)
+        total, count = prior.copy(), 1 + np.array([table.weight.sum() for table in tables])[which]
+        begins = np.cumsum(lengths) - lengths
+        siblings = _Table.all_of(tables)
+        for some in _parts(lengths[which]):
+            size = lengths[which[some]]
+            owner = np.repeat(some, size)
+            place = np.repeat(begins[which[some]] - (np.cumsum(size) - size), size) + np.arange(size.sum())
+            ratio = self._started(owner, siblings.apart_s[place])
+            ratio *= self._ended(owner, siblings.apart_s[place], siblings.ends_apart_s[place])
+            ratio *= siblings.weight[place] * self._metric[siblings.metric[place], owner]
+            total += np.bincount(owner, weights=ratio, minlength=len(total))
+        return total, count
+
+    def _prior(self, twins: Twins) -> Floats:
+        """Return the ratio for a sibling of which nothing is known but that it was launched within the window."""
+        window_s = twins.window_s
+        density = np.full(len(self._row), 1 / (2 * (window_s - twins.nearest_s)))
+        far = np.flatnonzero(nearest_lags(self._times, self._row, self._start_s) > window_s)
+        row, start_s = self._row[far], self._start_s[far]
+        sides = (start_densities(self._times, row, start_s + by_s) for by_s in (-window_s, window_s))
+        density[far] = np.maximum(*sides)
+        is_told = self._stamp > 0
+        ratio = np.where(is_told, np.maximum(density, self._further) / np.where(is_told, self._stamp, 1.0), 1.0)
+        apart = np.where(self._end > 0, SAME_END, 1.0) * self._any_metric
+        replica = 0.0 if twins.nearest_s else REPLICA
+        any_sibling: Floats = ratio * (replica + (1 - replica) * apart)
+        return any_sibling
+
+    def echo_odds(self, gone_share: Floats) -> Floats:
+        """Return the odds of a run that is gone and began at another instant that the stamp may mean.
+
+        In a repeated hour, or by the other of two clocks: a rerun just an hour later may be all that speaks for that.
+        """
+        odds = np.zeros(len(self._row))
+        readings = self._times.directories.readings
+        if len(readings) > 1:
+            chosen = np.flatnonzero(~np.isnan(readings[1].instant_s[self._row] + self._start_s))
+            best_s = best_readings(self._times, self._row[chosen], self._start_s[chosen]).began_s
+            for reading in readings:
+                at = self._row[chosen]
+                shift_s = reading.instant_s[at] - reading.lag_s[at] - best_s
+                is_other = np.abs(shift_s) > NEAR_WINDOW_S
+                other, shift_s = chosen[is_other], shift_s[is_other]
+                shares = [_echo_share(self._world, abs(each)) for each in shift_s.tolist()]
+                odds[other] += np.array(shares) * self._echo(other, shift_s)
+        for place in np.flatnonzero(odds).tolist():
+            look = self._looks[self._look[place]]
+            odds[place] *= max(twins.alike_share(*look) for twins in self._world.twins)
+        return odds * gone_share / (1 - gone_share) / self._params
+
+    def _echo(self, place: Ints, shift_s: Floats) -> Floats:
+        """Return the ratio for a run of the same length, so many seconds before or after, that the stamp fits as well.
+
+        It may have taken as long as the run, or any time.
+        """
+        started, any_metric = self._started(place, shift_s), self._any_metric[place]
+        as_long = started * self._ended(place, shift_s, shift_s) * any_metric
+        end = self._end[place]
+        newest_s = self._times.directories.newest_s[self._row[place]]
+        took_s = np.fmax(newest_s - self._start_s[place] - shift_s, SHORTEST_RUN_S)
+        any_time = 1 / (took_s * DURATION_DECADES_NATS) / np.where(end > 0, end, 1.0)
+        either: Floats = 0.5 * (as_long + started * any_time * any_metric)
+        return np.where(end > 0, either, as_long)
+
+    def _started(self, place: Ints, apart_s: Floats) -> Floats:
+        """Return the ratio of the stamp's densities, given starts so far apart, for some of the pairs."""
+        stamp = self._stamp[place]
+        density = start_densities(self._times, self._row[place], self._start_s[place] + apart_s) + self._further[place]
+        return np.where(stamp > 0, density / np.where(stamp > 0, stamp, 1.0), 1.0)
+
+    def _ended(self, place: Ints, apart_s: Floats, ends_apart_s: Floats) -> Floats:
+        """Return the ratio of the densities of the newest file, given starts and ends so far apart."""
+        end = self._end[place]
+        start_s, end_s = self._start_s[place] + apart_s, self._end_s[place] + ends_apart_s
+        density = end_densities(self._times, self._row[place], start_s, end_s, self._world.span_s)
+        ratio = np.where(np.isnan(ends_apart_s), SAME_END, density / np.where(end > 0, end, 1.0))
+        return np.where(end > 0, ratio, 1.0)
+
+
+class _Table(NamedTuple):
+    """Pairs of siblings, a figure for each; see `twins.Pair`. The metric is a place in `_METRICS`."""
+
+    apart_s: Floats
+    ends_apart_s: Floats
+    metric: Ints
+    weight: Floats
+
+    @staticmethod
+    def of(pairs: Sequence[Pair]) -> _Table:
+        """Return pairs as arrays."""
+        return _Table(
+            np.array([pair.apart_s for pair in pairs]),
+            np.array([math.nan if pair.ends_apart_s is None else pair.ends_apart_s for pair in pairs]),
+            np.array([_METRICS[pair.is_same_metric] for pair in pairs], np.int64),
+            np.array([pair.weight for pair in pairs]),
+        )
+
+    @staticmethod
+    def all_of(tables: Sequence[_Table]) -> _Table:
+        """Return all pairs of several tables."""
+        return _Table(*(np.concatenate(column) for column in zip(*tables, strict=True)))
+
+
+class _Alike(NamedTuple):
+    """Pairs of siblings that look alike as a directory and a run do.
+
+    Attributes:
+        share: Share of pairs that do.
+        table: The pairs.
+        is_told: Whether the directories tell what a run that stands alone has lost, and not these pairs.
+    """
+
+    share: float
+    table: _Table
+    is_told: bool
+
+    @staticmethod
+    def of(twins: Twins, look: _Look, launch: int) -> _Alike:
+        """Return the pairs of this launch first, and those of the experiment where they are few."""
+        experiment, keys, allowed = look
+        alike = twins.alike_to(experiment, launch, keys, allowed)
+        pairs = alike.here if len(alike.here) >= GLOBAL_WORTH else alike.here + alike.everywhere
+        return _Alike(alike.share, _Table.of(pairs), experiment in twins.told and not alike.here)
+
+
+def _parts(lengths: Ints) -> Iterator[Ints]:
+    """Yield the places of all that have a length, so many at a time that not too much is looked at at once."""
+    places = np.flatnonzero(lengths)
+    part = np.cumsum(lengths[places]) // MOST_AT_ONCE
+    yield from np.split(places, np.flatnonzero(np.diff(part)) + 1) if len(places) else ()
+
+
+def _echo_share(world: World, shift_s: float) -> float:
+    """Return the share of runs that have another after just this time, within the window of a launch."""
+    starts, window_s, known = world.starts_s, world.twins[0].window_s, world.twins[0].echoes
+    if shift_s in known:
+        return known[shift_s]
+    found = sum(
+        bisect.bisect_right(starts, start + shift_s + window_s) > bisect.bisect_left(starts, start + shift_s - window_s)
+        for start in starts
+    )
+    known[shift_s] = (found + ECHO_SHARE * ECHO_RUNS) / (len(starts) + ECHO_RUNS)
+    return known[shift_s]
