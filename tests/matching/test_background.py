@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ckpt_migrate.matching.families import background
 from ckpt_migrate.matching.families.background import SHORTEST_TRUNCATION, ParamIndex
-from ckpt_migrate.matching.families.compare import compare
+from ckpt_migrate.matching.families.compare import apart, compare
 from ckpt_migrate.matching.families.keys import KeyPatterns
 from ckpt_migrate.matching.families.values import Params, comparable
 
@@ -63,3 +63,18 @@ def test_no_run_is_counted_further_apart_than_it_is(
     pairs = [(config, some) for config in both for some in runs.values()]
     for (config, some), count in zip(pairs, apart, strict=True):
         assert count == (0 if some.may_be_cut else len(compare(config, some).differing))
+
+
+@settings(max_examples=100)
+@given(logged=st.lists(PARAMS, min_size=1, max_size=8), config=PARAMS)
+def test_runs_differ_in_what_a_comparison_of_each_two_finds(
+    logged: list[dict[str, str]], config: dict[str, str]
+) -> None:
+    """Which keys of configs either of two runs logged, and in which they differ: counted at once, as for each two."""
+    runs = {f"{number:02}": params(some).only(frozenset(config)) for number, some in enumerate(logged)}
+    index = ParamIndex(runs, config)
+    one, other = np.repeat(np.arange(len(runs)), len(runs)), np.tile(np.arange(len(runs)), len(runs))
+    numbers, looks = index.find_differing(one, other)
+    pairs = [(mine, theirs) for mine in runs.values() for theirs in runs.values()]
+    for (mine, theirs), number in zip(pairs, numbers.tolist(), strict=True):
+        assert looks[number] == (mine.names | theirs.names, apart(mine, theirs))

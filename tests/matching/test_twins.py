@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ckpt_migrate.matching.families.background import ParamIndex
 from ckpt_migrate.matching.families.keys import KeyPatterns
+from ckpt_migrate.matching.families.times import RunTimes
 from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.lone import expect_lone
 from ckpt_migrate.matching.model.strata import SINGLE, Strata, Stratum
@@ -35,8 +37,10 @@ def twins_of(starts: dict[str, tuple[float, Stratum]], *, nearest_s: float = 0.0
         (("1", ""),),
         np.zeros(len(starts), np.int64),
     )
-    logged = {run_id: comparable({}, KeyPatterns(())) for run_id in starts}
-    twins = count_twins(runs, logged, {}, strata, nearest_s=nearest_s, window_s=window_s, prior=0.1)
+    index = ParamIndex({run_id: comparable({}, KeyPatterns(())) for run_id in starts}, ())
+    times = RunTimes.of(runs, sorted(start_s for start_s, _ in starts.values()))
+    experiments = [kind[0] for _, kind in starts.values()]
+    twins = count_twins(times, experiments, index, {}, strata, nearest_s=nearest_s, window_s=window_s, prior=0.1)
     return expect_lone(twins, runs, 0.1, [])
 
 
@@ -46,8 +50,8 @@ def test_who_is_near_is_not_counted_among_the_far() -> None:
     near, far = twins_of(starts), twins_of(starts, nearest_s=5.0, window_s=300.0)
     assert near.siblings.round(2).tolist() == [1.0, 1.0, 0.0]
     assert far.siblings.round(2).tolist() == [1.0, 1.0, 2.0]
-    assert {abs(pair.apart_s) for pair in near.pairs["1"].pairs} == {1.0}
-    assert {abs(pair.apart_s) for pair in far.pairs["1"].pairs} == {199.0, 200.0}
+    assert set(np.abs(near.everywhere.apart_s)) == {1.0}
+    assert set(np.abs(far.everywhere.apart_s)) == {199.0, 200.0}
 
 
 def test_a_sibling_of_a_kind_that_seldom_has_a_directory_is_a_sibling_all_the_same() -> None:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ckpt_migrate.matching.families.codes import Codes
+from ckpt_migrate.matching.families.compare import apart
 from ckpt_migrate.matching.families.keys import Layout
 from ckpt_migrate.matching.families.values import TRUNCATED_LENGTHS
+from ckpt_migrate.matching.model.columns import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -98,14 +100,36 @@ class ParamIndex:
             row: The config of each pair, its place among them; ascending.
             run: The run of each pair, its place among all.
         """
-        apart = np.zeros(len(row), np.int64)
-        code_of = self._code_of[run]
-        order = np.argsort(code_of, kind="stable")
-        bounds = np.searchsorted(code_of[order], np.arange(len(self._codes) + 1))
-        for number in np.unique(code_of).tolist():
-            chosen = order[bounds[number] : bounds[number + 1]]
-            apart[chosen] = self._codes[number].count_apart(configs, row[chosen], self._row_of[run[chosen]])
-        return apart
+        counts = np.zeros(len(row), np.int64)
+        for number, pairs in grouped(self._code_of[run]):
+            counts[pairs] = self._codes[number].count_apart(configs, row[pairs], self._row_of[run[pairs]])
+        return counts
+
+    def find_differing(self, one: Ints, other: Ints) -> tuple[Ints, list[tuple[frozenset[str], frozenset[str]]]]:
+        """Return, for pairs of runs, which keys of configs either logged, and in which of them they differ.
+
+        Args:
+            one: The first of each pair, its place among all.
+            other: The second.
+
+        Returns:
+            Per pair, a number; and of each number, both sets of keys.
+        """
+        found: dict[tuple[frozenset[str], frozenset[str]], int] = {}
+        numbers = np.zeros(len(one), np.int64)
+        layout = np.where(self._code_of[one] == self._code_of[other], self._code_of[one], -1)
+        for number, pairs in grouped(layout):
+            if number >= 0:
+                which, sets = self._codes[number].find_differing(self._row_of[one[pairs]], self._row_of[other[pairs]])
+                names = self._params[one[pairs[0]]].names
+                known = [found.setdefault((names, keys), len(found)) for keys in sets]
+                numbers[pairs] = np.array(known)[which]
+                continue
+            for pair in pairs.tolist():
+                mine, theirs = self._params[one[pair]], self._params[other[pair]]
+                both = (mine.names | theirs.names, apart(mine, theirs))
+                numbers[pair] = found.setdefault(both, len(found))
+        return numbers, list(found)
 
     def _find(self, config: Params) -> Sequence[Sequence[int]]:
         """Return the positions of the runs that agree with a config, in parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import compress
 from operator import ne
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,14 @@ class Codes:
         if self._keys:
             apart += (np.array(values, np.int32)[own] != self._values[run]).sum(axis=1)
         return np.where(self._is_cut[run], 0, apart)
+
+    def find_differing(self, one: Ints, other: Ints) -> tuple[Ints, list[frozenset[str]]]:
+        """Return the sets of keys in which runs of this layout differ: per pair its number, and all sets."""
+        is_apart = self._values[one] != self._values[other]
+        packed = np.packbits(is_apart, axis=1) if self._keys else np.zeros((len(one), 1), np.uint8)
+        rows = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))[:, 0]
+        _, first, which = np.unique(rows, return_index=True, return_inverse=True)
+        return which, [frozenset(compress(self._keys, is_apart[place])) for place in first.tolist()]
 
 
 class _Beside:

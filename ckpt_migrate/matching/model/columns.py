@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -52,11 +52,11 @@ class Columns:
 
     def row_sums(self, values: Floats) -> Floats:
         """Return the sum of a figure of pairs, per directory."""
-        return _sums(self.row, values, self.rows)
+        return sums_of(self.row, values, self.rows)
 
     def run_sums(self, values: Floats) -> Floats:
         """Return the sum of a figure of pairs, per run."""
-        return _sums(self.run, values, self.runs)
+        return sums_of(self.run, values, self.runs)
 
     def row_maxima(self, values: Floats) -> Floats:
         """Return the largest of a figure of pairs, per directory; minus infinity for one without candidates."""
@@ -78,7 +78,8 @@ class Columns:
         )
 
 
-def _sums(place: Ints, values: Floats, count: int) -> Floats:
+def sums_of(place: Ints, values: Floats, count: int) -> Floats:
+    """Return the sums of figures, per place, of so many places."""
     sums: Floats = np.bincount(place, weights=values, minlength=count).astype(np.float64, copy=False)
     return sums
 
@@ -86,3 +87,11 @@ def _sums(place: Ints, values: Floats, count: int) -> Floats:
 def exp2(bits: Floats) -> Floats:
     """Return two to the power of so many bits."""
     return np.exp(bits * LN_2)
+
+
+def grouped(numbers: Ints) -> Iterator[tuple[int, Ints]]:
+    """Yield each number that occurs, with the places where it does, ascending."""
+    order = np.argsort(numbers, kind="stable")
+    begins = np.flatnonzero(np.diff(numbers[order], prepend=numbers[order[:1]] - 1))
+    for places in np.split(order, begins[1:]) if len(order) else ():
+        yield int(numbers[places[0]]), places

@@ -188,10 +188,18 @@ def find_twins(
     """Count siblings of one launch, and neighbours within minutes."""
     gone_share = share_gone(cases)
     stamped_s = sorted(_began_s(cases, runs))
+    experiments = [run.experiment_id for run in runs.values()]
     out = []
     for low_s, high_s, prior in ((0.0, window_s, PRIOR_SIBLINGS), (window_s, NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
         twins = count_twins(
-            runs.values(), world.index.logged, values, world.strata, nearest_s=low_s, window_s=high_s, prior=prior
+            world.times.runs,
+            experiments,
+            world.index,
+            values,
+            world.strata,
+            nearest_s=low_s,
+            window_s=high_s,
+            prior=prior,
         )
         out.append(expect_lone(twins, runs.values(), gone_share, stamped_s))
     return tuple(out)

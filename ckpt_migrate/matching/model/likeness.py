@@ -7,9 +7,8 @@ with the run; for all pairs at once, and on average over pairs of runs that are 
 from __future__ import annotations
 
 import bisect
-import math
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,28 +22,26 @@ from ckpt_migrate.matching.families.timing import (
     stamp_densities,
     start_densities,
 )
+from ckpt_migrate.matching.model.alike import find_alike, spans
 from ckpt_migrate.matching.model.columns import exp2
-from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, PRIOR_ALIKE
+from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, OTHER, PRIOR_ALIKE, SAME, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from ckpt_migrate.matching.model.alike import Look, Members
     from ckpt_migrate.matching.model.columns import Columns, Floats, Ints
     from ckpt_migrate.matching.model.pair import Score, Seen, World
-    from ckpt_migrate.matching.model.twins import Pair, Twins
+    from ckpt_migrate.matching.model.twins import Pairs, Twins
     from ckpt_migrate.tracking.records import Run
 
 SAME_END, SAME_METRIC = 0.2, 0.2
 """Chance that siblings with the same params end together, and that they log the same value (fixed seeds)."""
-_SAME_METRICS: Mapping[bool | None, float] = MappingProxyType({None: SAME_METRIC, False: 0.0, True: 1.0})
-_METRICS: Mapping[bool | None, int] = MappingProxyType({known: place for place, known in enumerate(_SAME_METRICS)})
+_SAME_METRICS: Mapping[int, float] = MappingProxyType({UNKNOWN: SAME_METRIC, OTHER: 0.0, SAME: 1.0})
 REPLICA = 0.05
 """Chance that they do both: what a launcher starts twice, with the same seeds, takes the same time to the same end.
 What is started again minutes later ends minutes later."""
 _NOTHING: frozenset[str] = frozenset()
-_Look = tuple[str, frozenset[str], frozenset[str]]
-"""How a directory and a run look beside each other: the run's experiment, keys that both have, and in which they
-differ."""
 MOST_AT_ONCE = 1 << 18
 """Pairs with siblings that are looked at at once: enough for speed, few enough for memory."""
 ECHO_SHARE, ECHO_RUNS = 0.1, 5.0
@@ -60,7 +57,7 @@ class Likeness:
         self._row, self._run = columns.row, columns.run
         row, run, times = columns.row, columns.run, world.times
         found: list[int] = []
-        looks: dict[_Look, int] = {}
+        looks: dict[Look, int] = {}
         for one, seen, each in pairs:
             comparison = one.comparison
             allowed = frozenset(comparison.differing) if comparison.differing else _NOTHING
@@ -79,8 +76,10 @@ class Likeness:
         density = end_densities(times, row, self._start_s, self._end_s, world.span_s)
         self._end = np.where(is_ended & ~np.isnan(density), density, 0.0)
         other = np.array([one.other_metric for one, _, _ in pairs])
-        self._metric = np.stack([share + (1 - share) * other for share in _SAME_METRICS.values()])
-        self._any_metric = self._metric[_METRICS[None]]
+        self._metric = np.stack(
+            [_SAME_METRICS[each] + (1 - _SAME_METRICS[each]) * other for each in range(len(_SAME_METRICS))]
+        )
+        self._any_metric = self._metric[UNKNOWN]
 
     def of(self, twins: Twins) -> Floats:
         """Return how much better a sibling of the run explains the directory, on average, than the run itself does.
@@ -92,39 +91,40 @@ class Likeness:
         launches = twins.launches[self._run]
         codes = self._look * (launches.max() + 2) + launches + 1
         _, first, which = np.unique(codes, return_index=True, return_inverse=True)
-        some = zip(self._look[first].tolist(), launches[first].tolist(), strict=True)
-        alike = [_Alike.of(twins, self._looks[look], launch) for look, launch in some]
+        alike = find_alike(twins, self._looks, self._look[first], launches[first])
+        here, is_few = alike.here.sizes, alike.here.sizes < GLOBAL_WORTH
         prior = self._prior(twins)
-        total, count = self._sums([each.table for each in alike], which, prior)
+        total, count = self._sums(twins.local, alike.here, which)
+        more, more_count = self._sums(twins.everywhere, alike.everywhere, self._look)
+        total += prior + np.where(is_few[which], more, 0.0)
+        count += 1 + np.where(is_few[which], more_count, 0.0)
         mean = total / count
-        is_told = np.array([each.is_told for each in alike], np.bool_)[which]
-        is_told &= twins.siblings[self._run] < PRIOR_ALIKE
+        is_told = np.array([experiment in twins.told for experiment, _, _ in self._looks], np.bool_)[self._look]
+        is_told &= (here[which] == 0) & (twins.siblings[self._run] < PRIOR_ALIKE)
         mean = np.where(is_told, np.maximum(mean, prior), mean)
-        likeness: Floats = np.array([each.share for each in alike])[which] * mean / self._params
+        likeness: Floats = alike.share[which] * mean / self._params
         return likeness
 
-    def _sums(self, tables: Sequence[_Table], which: Ints, prior: Floats) -> tuple[Floats, Floats]:
-        """Return two sums over pairs of siblings, the prior for one: of the ratios, by weight, and of the weights.
+    def _sums(self, pairs: Pairs, members: Members, which: Ints) -> tuple[Floats, Floats]:
+        """Return two sums over pairs of siblings: of the ratios, by weight, and of the weights.
 
         The ratio is that for a sibling which lies to the run as the second of the pair to the first.
 
         Args:
-            tables: Pairs of siblings.
-            which: Which of these each run is compared with.
-            prior: The ratio where nothing is known.
+            pairs: Pairs of siblings.
+            members: Those that each look is compared with.
+            which: The look of each run.
         """
-        lengths = np.array([len(table.weight) for table in tables], np.int64)
-        total, count = prior.copy(), 1 + np.array([table.weight.sum() for table in tables])[which]
-        begins = np.cumsum(lengths) - lengths
-        siblings = _Table.all_of(tables)
-        for some in _parts(lengths[which]):
-            size = lengths[which[some]]
-            owner = np.repeat(some, size)
-            place = np.repeat(begins[which[some]] - (np.cumsum(size) - size), size) + np.arange(size.sum())
-            ratio = self._started(owner, siblings.apart_s[place])
-            ratio *= self._ended(owner, siblings.apart_s[place], siblings.ends_apart_s[place])
-            ratio *= siblings.weight[place] * self._metric[siblings.metric[place], owner]
+        total, count = np.zeros(len(which)), np.zeros(len(which))
+        sizes, begins = members.sizes[which], members.bounds[which]
+        for some in _parts(sizes):
+            owner = np.repeat(some, sizes[some])
+            pair = members.pair[spans(begins[some], sizes[some])]
+            ratio = self._started(owner, pairs.apart_s[pair]) * pairs.weight[pair]
+            ratio *= self._ended(owner, pairs.apart_s[pair], pairs.ends_apart_s[pair])
+            ratio *= self._metric[pairs.metric[pair], owner]
             total += np.bincount(owner, weights=ratio, minlength=len(total))
+            count += np.bincount(owner, weights=pairs.weight[pair], minlength=len(total))
         return total, count
 
     def _prior(self, twins: Twins) -> Floats:
@@ -159,9 +159,9 @@ class Likeness:
                 other, shift_s = chosen[is_other], shift_s[is_other]
                 shares = [_echo_share(self._world, abs(each)) for each in shift_s.tolist()]
                 odds[other] += np.array(shares) * self._echo(other, shift_s)
-        for place in np.flatnonzero(odds).tolist():
-            look = self._looks[self._look[place]]
-            odds[place] *= max(twins.alike_share(*look) for twins in self._world.twins)
+            none = np.zeros(0, np.int64)
+            overall = [find_alike(twins, self._looks, none, none).overall for twins in self._world.twins]
+            odds *= np.max(overall, axis=0)[self._look]
         return odds * gone_share / (1 - gone_share) / self._params
 
     def _echo(self, place: Ints, shift_s: Floats) -> Floats:
@@ -191,52 +191,6 @@ class Likeness:
         density = end_densities(self._times, self._row[place], start_s, end_s, self._world.span_s)
         ratio = np.where(np.isnan(ends_apart_s), SAME_END, density / np.where(end > 0, end, 1.0))
         return np.where(end > 0, ratio, 1.0)
-
-
-class _Table(NamedTuple):
-    """Pairs of siblings, a figure for each; see `twins.Pair`. The metric is a place in `_METRICS`."""
-
-    apart_s: Floats
-    ends_apart_s: Floats
-    metric: Ints
-    weight: Floats
-
-    @staticmethod
-    def of(pairs: Sequence[Pair]) -> _Table:
-        """Return pairs as arrays."""
-        return _Table(
-            np.array([pair.apart_s for pair in pairs]),
-            np.array([math.nan if pair.ends_apart_s is None else pair.ends_apart_s for pair in pairs]),
-            np.array([_METRICS[pair.is_same_metric] for pair in pairs], np.int64),
-            np.array([pair.weight for pair in pairs]),
-        )
-
-    @staticmethod
-    def all_of(tables: Sequence[_Table]) -> _Table:
-        """Return all pairs of several tables."""
-        return _Table(*(np.concatenate(column) for column in zip(*tables, strict=True)))
-
-
-class _Alike(NamedTuple):
-    """Pairs of siblings that look alike as a directory and a run do.
-
-    Attributes:
-        share: Share of pairs that do.
-        table: The pairs.
-        is_told: Whether the directories tell what a run that stands alone has lost, and not these pairs.
-    """
-
-    share: float
-    table: _Table
-    is_told: bool
-
-    @staticmethod
-    def of(twins: Twins, look: _Look, launch: int) -> _Alike:
-        """Return the pairs of this launch first, and those of the experiment where they are few."""
-        experiment, keys, allowed = look
-        alike = twins.alike_to(experiment, launch, keys, allowed)
-        pairs = alike.here if len(alike.here) >= GLOBAL_WORTH else alike.here + alike.everywhere
-        return _Alike(alike.share, _Table.of(pairs), experiment in twins.told and not alike.here)
 
 
 def _parts(lengths: Ints) -> Iterator[Ints]:

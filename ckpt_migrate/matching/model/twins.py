@@ -6,24 +6,19 @@ follows for runs that are gone is in `ghosts`.
 
 from __future__ import annotations
 
-import bisect
-from array import array
-from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-
-from ckpt_migrate.matching.families.compare import apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.clock.fit import FittedClock
-    from ckpt_migrate.matching.families.values import Params
-    from ckpt_migrate.matching.model.columns import Floats, Ints
+    from ckpt_migrate.matching.families.background import ParamIndex
+    from ckpt_migrate.matching.families.times import RunTimes
+    from ckpt_migrate.matching.model.columns import Bools, Floats, Ints
     from ckpt_migrate.matching.model.strata import Strata
-    from ckpt_migrate.tracking.records import Run
 
 WINDOW_SCALES = 6.0
 """Siblings are counted within so many widths of the lag's distribution: further ones cannot be mistaken."""
@@ -39,60 +34,31 @@ PRIOR_SIBLINGS, PRIOR_NEIGHBOURS, PRIOR_RUNS = 0.1, 0.7, 2.5
 in most of them none has. So many siblings, and neighbours, of so many runs are taken for known."""
 PRIOR_ALIKE, PRIOR_PAIRS = 0.5, 1.0
 """Two siblings have the same params as often as not, before any pair has been seen (Beta(1/2, 1/2))."""
+UNKNOWN, OTHER, SAME = 0, 1, 2
+"""Of two runs' metrics: whether their last values are equal."""
 GLOBAL_WORTH = 4.0
 """How many pairs of its own launch the rate of the whole experiment is worth."""
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
-    """Two runs launched together, the second seen from the first.
+class Pairs:
+    """Pairs of runs launched together, the second seen from the first; a figure for each.
 
     Attributes:
         apart_s: Start of the second minus start of the first, seconds.
-        ends_apart_s: End of the second minus end of the first, seconds; None when an end is not recorded.
-        keys: Keys of configs that either logged.
-        differing: Of them, those in which they differ.
-        is_same_metric: Whether their last values of the metrics in question are equal; None when not known.
+        ends_apart_s: End of the second minus end of the first, seconds; "not a number" when an end is not recorded.
+        look: Number of the keys that either logged, and of those in which they differ; see `Twins.looks`.
+        metric: Whether their last values of the metrics in question are equal: SAME, OTHER, or UNKNOWN.
         weight: Chance that the second has a directory here.
+        bounds: Where the pairs of each group begin, and the end of the last; by experiment, or by launch.
     """
 
-    apart_s: float
-    ends_apart_s: float | None
-    keys: frozenset[str]
-    differing: frozenset[str]
-    is_same_metric: bool | None
-    weight: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Pairs with the sum of their weights."""
-
-    pairs: tuple[Pair, ...]
-    weight: float
-
-    @staticmethod
-    def of(pairs: Sequence[Pair]) -> Pairs:
-        """Return these pairs with the sum of their weights."""
-        return Pairs(tuple(pairs), sum(pair.weight for pair in pairs))
-
-
-NO_PAIRS = Pairs((), 0.0)
-
-
-@dataclass(frozen=True, slots=True)
-class Alike:
-    """Pairs of siblings that differ in no param but the allowed.
-
-    Attributes:
-        here: Those of a run's own launch.
-        everywhere: Those of its experiment.
-        share: Share of pairs that do, first by those of the launch, then by those of the experiment.
-    """
-
-    here: tuple[Pair, ...]
-    everywhere: tuple[Pair, ...]
-    share: float
+    apart_s: Floats
+    ends_apart_s: Floats
+    look: Ints
+    metric: Ints
+    weight: Floats
+    bounds: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +69,13 @@ class Twins:
         nearest_s: Siblings nearer than this are counted elsewhere, seconds.
         window_s: Half-width of the window of a launch, seconds.
         prior: How many siblings PRIOR_RUNS runs are taken to have, before any is seen.
-        pairs: Pairs by the experiment of the first, a sample.
+        everywhere: Pairs by the experiment of the first, a sample.
         local: Pairs by launch, a sample.
+        looks: Keys of configs that either of two runs logged, and those in which they differ.
+        experiments: The number of each experiment, by id.
         launches: The launch of each run, by its place; -1 for one of which there are no pairs.
         siblings: How many runs that may have a directory were launched with each run, by its place.
-        echoes: Shares of runs that have another after just such a time (seconds), as far as asked for; see `ghosts`.
+        echoes: Shares of runs that have another after just such a time (seconds), as far as asked for; see `likeness`.
         lone: Siblings, all gone, that a run that stands alone is expected to have had; by experiment.
         told: Experiments of which the directories tell that, and not the runs that are left: those are no example.
     """
@@ -115,65 +83,15 @@ class Twins:
     nearest_s: float
     window_s: float
     prior: float
-    pairs: Mapping[str, Pairs]
-    local: Mapping[int, Pairs]
+    everywhere: Pairs
+    local: Pairs
+    looks: tuple[tuple[frozenset[str], frozenset[str]], ...]
+    experiments: Mapping[str, int]
     launches: Ints
     siblings: Floats
     lone: Mapping[str, float]
     told: frozenset[str] = frozenset()
     echoes: dict[float, float] = field(default_factory=dict, compare=False, repr=False)
-    _telling: dict[tuple[str | int, frozenset[str]], Pairs] = field(default_factory=dict, compare=False, repr=False)
-    _alike: dict[tuple[str | int, frozenset[str], frozenset[str]], Pairs] = field(
-        default_factory=dict, compare=False, repr=False
-    )
-
-    def alike_to(self, experiment_id: str, launch: int, keys: frozenset[str], allowed: frozenset[str]) -> Alike:
-        """Return the pairs of siblings that look alike as a directory and a run of this launch do.
-
-        Args:
-            experiment_id: The run's experiment.
-            launch: The run's launch.
-            keys: Keys that both have.
-            allowed: Those in which they differ.
-        """
-        here, alike_here = self.telling(launch, keys), self.alike(launch, keys, allowed)
-        overall = self.alike_share(experiment_id, keys, allowed)
-        return Alike(
-            alike_here.pairs,
-            self.alike(experiment_id, keys, allowed).pairs,
-            (alike_here.weight + GLOBAL_WORTH * overall) / (here.weight + GLOBAL_WORTH) if keys else 1.0,
-        )
-
-    def telling(self, place: str | int, keys: frozenset[str]) -> Pairs:
-        """Return the pairs of an experiment (by id) or launch that logged these keys; all where there are none.
-
-        Two that logged none of them differ in none, which says nothing of how often two that did are alike.
-        """
-        if isinstance(place, int) and place not in self.local:  # of most launches: not remembered for each
-            return NO_PAIRS
-        known = self._telling.get((place, keys))
-        if known is None:
-            found = self.pairs.get(place, NO_PAIRS) if isinstance(place, str) else self.local[place]
-            known = Pairs.of([pair for pair in found.pairs if keys <= pair.keys])
-            self._telling[place, keys] = known
-        return known
-
-    def alike(self, place: str | int, keys: frozenset[str], allowed: frozenset[str]) -> Pairs:
-        """Return the pairs of an experiment (by id) or launch that differ in none of these keys but the allowed."""
-        if isinstance(place, int) and place not in self.local:
-            return NO_PAIRS
-        known = self._alike.get((place, keys, allowed))
-        if known is None:
-            pairs = self.telling(place, keys).pairs
-            known = Pairs.of([pair for pair in pairs if not ((pair.differing & keys) - allowed)])
-            self._alike[place, keys, allowed] = known
-        return known
-
-    def alike_share(self, experiment_id: str, keys: frozenset[str], allowed: frozenset[str]) -> float:
-        """Return the share of pairs that differ in none of these keys but the allowed; 1 without keys."""
-        everywhere = self.telling(experiment_id, keys)
-        alike = self.alike(experiment_id, keys, allowed)
-        return (alike.weight + PRIOR_ALIKE) / (everywhere.weight + PRIOR_PAIRS) if keys else 1.0
 
 
 def launch_window(clocks: Iterable[FittedClock]) -> float:
@@ -183,8 +101,9 @@ def launch_window(clocks: Iterable[FittedClock]) -> float:
 
 
 def count_twins(
-    runs: Iterable[Run],
-    logged: Mapping[str, Params],
+    times: RunTimes,
+    experiments: Iterable[str],
+    index: ParamIndex,
     values: Mapping[str, tuple[float, ...]],
     strata: Strata,
     *,
@@ -195,84 +114,102 @@ def count_twins(
     """Look at runs launched together.
 
     Args:
-        runs: All runs.
-        logged: What each run logged of keys that configs have, by run id; empty where it logged none.
+        times: When runs began and ended.
+        experiments: The id of the experiment of each run.
+        index: What each run logged of keys that configs have.
         values: Last values of the metrics in question, rounded as in file names, by run id.
         strata: How often each kind of run has a directory.
         nearest_s: As in `Twins`; 0 to count all within the window.
         window_s: Half-width of the window of a launch, seconds.
         prior: As in `Twins`.
     """
-    timed = sorted((run.start_utc_ms / 1000, run.run_id, run) for run in runs if run.start_utc_ms is not None)
-    starts = [start for start, _, _ in timed]
-    places = [strata.places[run_id] for _, run_id, _ in timed]
-    rates = strata.rates(np.array(places, np.int64), np.zeros(len(timed))).tolist()
-    highest = max(rates, default=1.0)
-    weights = [rate / highest for rate in rates]
-    are_told = [bool(logged[run_id]) for _, run_id, _ in timed]
-    sums = [0.0]
-    for weight in weights:
-        sums.append(sums[-1] + weight)
-    launches, siblings = np.full(len(strata.places), -1), np.zeros(len(strata.places))
-    # As many pairs as ten a run: a pair is held as one machine word, the place of the first times the runs and so on.
-    pairs: defaultdict[str, array[int]] = defaultdict(lambda: array("q"))
-    local: defaultdict[int, array[int]] = defaultdict(lambda: array("q"))
-    launch = 0
-    for i, (start, _, run) in enumerate(timed):
-        if i and start - starts[i - 1] > window_s:
-            launch += 1
-        low, high = bisect.bisect_left(starts, start - window_s), bisect.bisect_right(starts, start + window_s)
-        inner_low, inner_high = i, i + 1
-        if nearest_s:
-            inner_low = bisect.bisect_left(starts, start - nearest_s)
-            inner_high = bisect.bisect_right(starts, start + nearest_s)
-        siblings[places[i]] = sums[high] - sums[low] - (sums[inner_high] - sums[inner_low])
-        if high - low == 1:
-            continue
-        found = [
-            i * len(timed) + k
-            for k in [i + step for step in PARTNERS]
-            if (low <= k < inner_low or inner_high <= k < high) and are_told[k] is are_told[i]
-        ]
-        pairs[run.experiment_id].extend(found)
-        local[launch].extend(found)
-        launches[places[i]] = launch
+    numbers: dict[str, int] = {}
+    experiment = np.array([numbers.setdefault(each, len(numbers)) for each in experiments], np.int64)
+    order = np.argsort(times.start_s, kind="stable")  # those without a start come last
+    order = order[: np.count_nonzero(~np.isnan(times.start_s))]
+    starts = times.start_s[order]
+    rates = strata.rates(order, np.zeros(len(order)))
+    weights = rates / rates.max(initial=0.0)
+    sums = np.concatenate([[0.0], np.cumsum(weights)])
+    near = _Near.of(starts, nearest_s, window_s)
+    launches, siblings = np.full(len(times.start_s), -1), np.zeros(len(times.start_s))
+    launches[order] = np.cumsum(np.diff(starts, prepend=starts[:1]) > window_s)
+    siblings[order] = sums[near.high] - sums[near.low] - (sums[near.inner_high] - sums[near.inner_low])
 
-    def look_at(found: Sequence[int], most: int) -> Pairs:
-        """Return these pairs, or of too many an even choice."""
-        chosen = (found[n * len(found) // most] for n in range(most)) if len(found) > most else found
-        both = (divmod(pair, len(timed)) for pair in chosen)
-        return Pairs.of([_pair(timed[i][2], timed[k][2], logged, values, weights[k]) for i, k in both])
-
-    return Twins(
-        nearest_s,
-        window_s,
-        prior,
-        {experiment: look_at(found, MOST_PAIRS) for experiment, found in pairs.items() if found},
-        {number: look_at(found, MOST_LOCAL) for number, found in local.items() if found},
-        launches,
-        siblings,
-        {},
+    is_told = np.array([bool(index.logged[run_id]) for run_id in index.run_ids], np.bool_)[order]
+    first, second = near.partners(is_told)
+    groups = (experiment[order[first]], len(numbers), MOST_PAIRS), (launches[order[first]], len(starts), MOST_LOCAL)
+    samples = [_sample(*group) for group in groups]
+    chosen = np.concatenate([places for places, _ in samples])
+    one, other = order[first[chosen]], order[second[chosen]]
+    look, looks = index.find_differing(one, other)
+    # Times are whole milliseconds.
+    apart_s, ends_apart_s = (np.round(all_s[other] - all_s[one], 3) for all_s in (times.start_s, times.end_s))
+    metric = _same_metrics([values.get(run_id, ()) for run_id in index.run_ids], one, other)
+    weight = weights[second[chosen]]
+    sizes = np.diff(samples[1][1])
+    launches = np.where((launches >= 0) & (sizes[launches] > 0), launches, -1)
+    half = len(samples[0][0])
+    everywhere, local = (
+        Pairs(apart_s[part], ends_apart_s[part], look[part], metric[part], weight[part], bounds)
+        for part, (_, bounds) in zip((slice(half), slice(half, None)), samples, strict=True)
     )
+    return Twins(nearest_s, window_s, prior, everywhere, local, tuple(looks), numbers, launches, siblings, {})
 
 
-def _pair(
-    first: Run,
-    second: Run,
-    logged: Mapping[str, Params],
-    values: Mapping[str, tuple[float, ...]],
-    weight: float,
-) -> Pair:
-    ends = None
-    if first.end_utc_ms is not None and second.end_utc_ms is not None:
-        ends = (second.end_utc_ms - first.end_utc_ms) / 1000
-    one, other = values.get(first.run_id, ()), values.get(second.run_id, ())
-    mine, theirs = logged[first.run_id], logged[second.run_id]
-    return Pair(
-        ((second.start_utc_ms or 0) - (first.start_utc_ms or 0)) / 1000,
-        ends,
-        mine.names if mine.layout is theirs.layout else mine.names | theirs.names,
-        apart(mine, theirs),
-        one == other if one and other else None,
-        weight,
-    )
+class _Near(NamedTuple):
+    """Which runs, in the order of their starts, began within a window about each, and nearer than it counts."""
+
+    low: Ints
+    high: Ints
+    inner_low: Ints
+    inner_high: Ints
+
+    @staticmethod
+    def of(starts_s: Floats, nearest_s: float, window_s: float) -> _Near:
+        """Return what lies about each of these starts, which ascend."""
+        place = np.arange(len(starts_s))
+        low, high = (
+            np.searchsorted(starts_s, starts_s - window_s),
+            np.searchsorted(starts_s, starts_s + window_s, "right"),
+        )
+        if not nearest_s:
+            return _Near(low, high, place, place + 1)
+        inner_low = np.searchsorted(starts_s, starts_s - nearest_s)
+        return _Near(low, high, inner_low, np.searchsorted(starts_s, starts_s + nearest_s, "right"))
+
+    def partners(self, is_told: Bools) -> tuple[Ints, Ints]:
+        """Return pairs of runs that are looked at, both of which logged params or none; see PARTNERS."""
+        first = np.repeat(np.arange(len(self.low)), len(PARTNERS))
+        second = first + np.tile(PARTNERS, len(self.low))
+        is_before = (self.low[first] <= second) & (second < self.inner_low[first])
+        is_after = (self.inner_high[first] <= second) & (second < self.high[first])
+        first, second = (each[is_before | is_after] for each in (first, second))
+        is_alike = is_told[first] == is_told[second]
+        return first[is_alike], second[is_alike]
+
+
+def _sample(group: Ints, count: int, most: int) -> tuple[Ints, Ints]:
+    """Return members of groups by group, of too many an even choice, and the bounds of each group among them.
+
+    Args:
+        group: The group of each.
+        count: How many groups there are.
+        most: How many of one are chosen at most.
+    """
+    order = np.argsort(group, kind="stable")
+    sizes = np.bincount(group, minlength=count)
+    begins = np.cumsum(sizes) - sizes
+    taken = np.minimum(sizes, most)
+    bounds = np.concatenate([[0], np.cumsum(taken)])
+    which = np.repeat(np.arange(count), taken)
+    number = np.arange(bounds[-1]) - bounds[which]
+    return order[begins[which] + number * sizes[which] // taken[which]], bounds
+
+
+def _same_metrics(values: Sequence[tuple[float, ...]], one: Ints, other: Ints) -> Ints:
+    """Return `Pairs.metric` of pairs of runs."""
+    numbers: dict[tuple[float, ...], int] = {(): 0}
+    number = np.array([numbers.setdefault(each, len(numbers)) for each in values], np.int64)
+    mine, theirs = number[one], number[other]
+    return np.where((mine == 0) | (theirs == 0), UNKNOWN, np.where(mine == theirs, SAME, OTHER))
