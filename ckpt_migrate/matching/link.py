@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.collector import collector_paused
 from ckpt_migrate.matching.clock.anchors import find_stamps, fit_clocks
 from ckpt_migrate.matching.decision.decide import decide
+from ckpt_migrate.matching.decision.explain import explain_all
 from ckpt_migrate.matching.families.artifacts import add_artifacts
 from ckpt_migrate.matching.families.content import Contents
 from ckpt_migrate.matching.families.drift import drift_note
@@ -19,6 +20,7 @@ from ckpt_migrate.matching.families.references import Reference, choosing_runs, 
 from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.families.shifts import shift_of, shifted_note
 from ckpt_migrate.matching.families.steps import add_steps
+from ckpt_migrate.matching.model.candidates import find_candidates
 from ckpt_migrate.matching.model.cases import Case, ranked
 from ckpt_migrate.matching.model.learning import count_kinds, find_twins, make_world, recount, weigh_pairs
 from ckpt_migrate.matching.model.sight import see
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from ckpt_migrate.evidence.records import Evidence
+    from ckpt_migrate.matching.decision.decide import Decision
     from ckpt_migrate.matching.model.pair import World
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -90,14 +93,15 @@ def link(
     )
     contents = Contents(store, runs.values(), checkpoints, recipe)
     watched = progress.track(found.open, label="matching", total=len(found.open))
-    cases, world = weigh_pairs(watched, seen, runs, world, contents)
+    candidates = find_candidates(watched, seen, runs, world, contents)
+    cases, world = weigh_pairs(found.open, seen, candidates, runs, world)
     cases, world = count_kinds(cases, world, found.owned)
     values = _add_histories(cases, world, store, details)
     cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
     strata = recount(cases, world, found.owned)
     world = replace(world, twins=find_twins(cases, runs, world, values, window), strata=strata)
-    verdicts = _decide(cases, world, runs, owned=found.owned, contents=contents)
-    verdicts = [*(_hold_back(verdict, runs) for verdict in verdicts), *found.verdicts()]
+    decisions = _decide(cases, world, runs, owned=found.owned, contents=contents)
+    verdicts = [*(_hold_back(verdict, runs) for verdict in explain_all(decisions, runs, world)), *found.verdicts()]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
     notes = (*drift_note(world.drifting), *copied_note(found.eligible, newest), *shifted_note(times.shift_s))
@@ -173,12 +177,12 @@ def _decide(
     *,
     owned: Mapping[str, int],
     contents: Contents,
-) -> list[Verdict]:
-    """Return a verdict per case; what is undecided is decided again where the candidates' artifacts say more."""
-    verdicts = decide(cases, world, runs, owned)
-    looked_up = add_artifacts(cases, verdicts, world, contents)
-    if looked_up == cases:
-        return verdicts
+) -> list[Decision]:
+    """Return a decision per case; what is undecided is decided again where the candidates' artifacts say more."""
+    decisions = decide(cases, world, runs, owned)
+    looked_up = add_artifacts(decisions, world, contents)
+    if all(one is before for one, before in zip(looked_up, cases, strict=True)):
+        return decisions
     return decide(add_resumes(looked_up, runs, world), world, runs, owned)
 
 

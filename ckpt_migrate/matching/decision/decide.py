@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,7 +11,6 @@ import numpy as np
 
 from ckpt_migrate.matching.decision.bound import Answers, Claims, certified, find_claims, others_odds
 from ckpt_migrate.matching.decision.contradiction import Doubt, find_doubts, share_copied
-from ckpt_migrate.matching.decision.explain import explain, nearest_words
 from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate, why_not
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE
@@ -20,7 +19,6 @@ from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
 from ckpt_migrate.matching.model.sharing import CERTAIN, divide, share_out
-from ckpt_migrate.matching.records import RankedRun, Verdict
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
@@ -66,6 +64,39 @@ class Weighed(NamedTuple):
     doubt: Doubt
 
 
+class Shown(NamedTuple):
+    """A candidate that is shown to a person.
+
+    Attributes:
+        score: Its weight.
+        chance: How likely it is.
+        ghost: The odds of a ghost of it, where it would be the directory's run but for other directories; else None.
+    """
+
+    score: Score
+    chance: float
+    ghost: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is decided of a checkpoint.
+
+    Attributes:
+        case: The checkpoint.
+        status: matched, ambiguous or unmatched.
+        best: Its run when matched.
+        reason: Why it is not renamed; None for matched.
+        shown: Other candidates, the likeliest first.
+    """
+
+    case: Case
+    status: Status
+    best: Weighed | None
+    reason: str | None
+    shown: tuple[Shown, ...]
+
+
 def share_gone(cases: Sequence[Case]) -> float:
     """Return the share of directories whose run is not in the store, at least SMALLEST_SHARE."""
     return _share(sum(map(_is_gone, cases)), len(cases))
@@ -92,8 +123,8 @@ def decide(
     world: World,
     runs: Mapping[str, Run],
     linked: Mapping[str, int],
-) -> list[Verdict]:
-    """Return a verdict per case, in their order.
+) -> list[Decision]:
+    """Return a decision per case, in their order.
 
     Args:
         cases: The checkpoints that are not yet named after their run.
@@ -104,8 +135,7 @@ def decide(
     columns, bits = columns_of(cases, world.strata.places)
     odds = exp2(bits)
     doubts = find_doubts(cases, columns, world)
-    close = [{one.run_id for one in case.worth} for case in cases]
-    is_close = [one.run_id in mine for case, mine in zip(cases, close, strict=True) for one in case.scores]
+    is_close = [each for case in cases for each in case.is_worth]
     chosen = np.array(is_close, np.bool_)
     pairs = [(one, case.seen, runs[one.run_id]) for case in cases for one in case.scores]
     losses = Losses(_gone_near(cases), share_copied(cases, doubts))
@@ -121,15 +151,15 @@ def decide(
     _share_ghosts(cases, answers.odds, ghosts, is_close)
     unlisted = np.array([_unlisted(case, world) for case in cases])
     weighed = list(map(Weighed, (one for one, _, _ in pairs), _weigh(answers, claims, ghosts, unlisted), doubts))
-    verdicts = []
+    decisions = []
     begin = 0
     for case in cases:
         end = begin + len(case.scores)
         mine = [one for one, each in zip(weighed[begin:end], is_close[begin:end], strict=True) if each]
         mine.sort(key=lambda one: (-one.chances.bound, one.score.run_id))
-        verdicts.append(_decide_one(case, mine, world, runs))
+        decisions.append(_decide_one(case, mine, world, runs))
         begin = end
-    return _refuse_unexplained_sharing(cases, verdicts, linked)
+    return _refuse_unexplained_sharing(decisions, linked)
 
 
 def _share_ghosts(cases: Sequence[Case], odds: Floats, ghosts: Floats, is_close: Sequence[bool]) -> None:
@@ -192,71 +222,59 @@ def _weigh(answers: Answers, claims: Claims, ghosts: Floats, unlisted: Floats) -
     return map(Chances, bounds.tolist(), (ghosts / odds).tolist(), posteriors.tolist())
 
 
-def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Verdict:
+def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Decision:
     if not weighed:
-        return Verdict(case.checkpoint, Status.UNMATCHED, reason=why_no_candidate(case.seen))
+        return Decision(case, Status.UNMATCHED, None, why_no_candidate(case.seen), ())
     best = weighed[0]
-    run = runs[best.score.run_id]
-    reason = why_not(case, best, run, world)
-    by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))
+    reason = why_not(case, best, runs[best.score.run_id], world)
+    by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))[:MOST_CANDIDATES]
     if reason is None:
-        shown = _shown([one for one in by_posterior[:MOST_CANDIDATES] if one is not best], case, world, runs)
-        rival = next((one for one in case.scores if one is not best.score), None)
-        nearest = nearest_words(best.score, rival, best.chances.ghost)
-        weights = explain(best.score, case.seen, run, world, best.chances.bound, nearest=nearest)
-        return Verdict(case.checkpoint, Status.MATCHED, run.run_id, best.chances.bound, weights, None, shown)
-    if case.seen.other_name or case.seen.mixed_s is not None or best.doubt.against:
-        by_posterior = [_doubted(one) for one in by_posterior]
-    shown = _shown(by_posterior[:MOST_CANDIDATES], case, world, runs, fewest=FEWEST_CANDIDATES)
-    status = Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED
-    return Verdict(case.checkpoint, status, reason=reason, candidates=shown)
+        return Decision(case, Status.MATCHED, best, None, _shown([one for one in by_posterior if one is not best]))
+    is_doubted = case.seen.other_name or case.seen.mixed_s is not None or best.doubt.against
+    trust = NAME_TRUST if is_doubted else 1.0
+    shown = _shown(by_posterior, fewest=FEWEST_CANDIDATES, trust=trust)
+    return Decision(case, Status.AMBIGUOUS if is_some_fit(case) else Status.UNMATCHED, None, reason, shown)
 
 
-def _doubted(one: Weighed) -> Weighed:
-    """Return a candidate of a directory whose name, and with it all that the model knows, may be another's."""
-    return one._replace(chances=one.chances._replace(posterior=one.chances.posterior * NAME_TRUST))
+def _shown(ranked: Sequence[Weighed], *, fewest: int = 0, trust: float = 1.0) -> tuple[Shown, ...]:
+    """Return candidates that are worth a person's time, and so many of the first anyhow.
+
+    Args:
+        ranked: All, the likeliest first.
+        fewest: How many are shown however unlikely they are.
+        trust: Chance that the directory is what its name says, and with it all that the model knows.
+    """
+    chances = [one.chances.posterior * trust for one in ranked]
+    return tuple([
+        Shown(one.score, chance)
+        for i, (one, chance) in enumerate(zip(ranked, chances, strict=True))
+        if chance >= LEAST_SHOWN or i < fewest
+    ])  # fmt: skip
 
 
-def _shown(
-    ranked: Sequence[Weighed], case: Case, world: World, runs: Mapping[str, Run], *, fewest: int = 0
-) -> tuple[RankedRun, ...]:
-    """Return candidates with their weights: those that are worth a person's time, and so many of the first anyhow."""
-    out = []
-    for i, one in enumerate(ranked):
-        run, chance = runs[one.score.run_id], one.chances.posterior
-        if chance >= LEAST_SHOWN or i < fewest:
-            out.append(RankedRun(run.run_id, chance, explain(one.score, case.seen, run, world, chance)))
-    return tuple(out)
-
-
-def _refuse_unexplained_sharing(
-    cases: Sequence[Case], verdicts: list[Verdict], linked: Mapping[str, int]
-) -> list[Verdict]:
+def _refuse_unexplained_sharing(decisions: Sequence[Decision], linked: Mapping[str, int]) -> list[Decision]:
     """Refuse a run to directories that all lie at its start: it made one of them, and nothing says which.
 
     Directories made later, when the run was taken up again, lie within it; a reference settles the rest.
     """
     claims: defaultdict[str, list[int]] = defaultdict(list)
-    for i, verdict in enumerate(verdicts):
-        run_id = verdict.run_id if verdict.status is Status.MATCHED else None
-        if run_id is not None and any(one.is_first and one.run_id == run_id for one in cases[i].scores):
-            claims[run_id].append(i)
-    out = list(verdicts)
+    for i, decision in enumerate(decisions):
+        if decision.best is not None and decision.best.score.is_first:
+            claims[decision.best.score.run_id].append(i)
+    out = list(decisions)
     for run_id, positions in claims.items():
         if len(positions) + linked.get(run_id, 0) < len(("one", "other")):
             continue
         for i in positions:
-            if run_id in named_runs(cases[i].seen.references):
+            best = decisions[i].best
+            if best is None or run_id in named_runs(decisions[i].case.seen.references):
                 continue
-            verdict = verdicts[i]
-            own = RankedRun(run_id, verdict.confidence or 0.0, verdict.weights)
+            own = Shown(best.score, best.chances.bound, best.chances.ghost)
             out[i] = replace(
-                verdict,
+                decisions[i],
                 status=Status.AMBIGUOUS,
-                run_id=None,
-                confidence=None,
-                weights=(),
+                best=None,
                 reason="another directory fits the start of the same run as well",
-                candidates=(own, *verdict.candidates)[:MOST_CANDIDATES],
+                shown=(own, *decisions[i].shown)[:MOST_CANDIDATES],
             )
     return out

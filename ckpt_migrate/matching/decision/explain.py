@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from ckpt_migrate.matching.families.stamps import best_reading, name_difference
 from ckpt_migrate.matching.model.pair import FAMILIES
-from ckpt_migrate.matching.records import Weight
+from ckpt_migrate.matching.records import RankedRun, Verdict, Weight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from ckpt_migrate.matching.decision.decide import Decision, Shown
+    from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import Score, Seen, World
     from ckpt_migrate.tracking.records import Run
 
@@ -21,6 +23,27 @@ REST = "rivals"
 _MOST_KEYS = 4
 _LONGEST_VALUE = 40
 _LARGEST_BOUND = 1 - 1e-15
+
+
+def explain_all(decisions: Iterable[Decision], runs: Mapping[str, Run], world: World) -> list[Verdict]:
+    """Return decisions with the weights of all candidates that they show."""
+    return [_verdict(decision, runs, world) for decision in decisions]
+
+
+def _verdict(decision: Decision, runs: Mapping[str, Run], world: World) -> Verdict:
+    case, best = decision.case, decision.best
+    shown = tuple([_ranked(case, one, runs[one.score.run_id], world) for one in decision.shown])
+    if best is None:
+        return Verdict(case.checkpoint, decision.status, reason=decision.reason, candidates=shown)
+    run, bound = runs[best.score.run_id], best.chances.bound
+    nearest = _nearest_words(best.score, case, best.chances.ghost)
+    weights = explain(best.score, case.seen, run, world, bound, nearest=nearest)
+    return Verdict(case.checkpoint, decision.status, run.run_id, bound, weights, None, shown)
+
+
+def _ranked(case: Case, one: Shown, run: Run, world: World) -> RankedRun:
+    nearest = "" if one.ghost is None else _nearest_words(one.score, case, one.ghost)
+    return RankedRun(run.run_id, one.chance, explain(one.score, case.seen, run, world, one.chance, nearest=nearest))
 
 
 def explain(one: Score, seen: Seen, run: Run, world: World, bound: float, *, nearest: str = "") -> tuple[Weight, ...]:
@@ -84,14 +107,15 @@ def lines(weights: Iterable[Weight]) -> list[str]:
     ]
 
 
-def nearest_words(best: Score, rival: Score | None, ghost: float) -> str:
+def _nearest_words(best: Score, case: Case, ghost: float) -> str:
     """Return in words how far behind a run its best rival is, and a twin of it that is gone.
 
     Args:
         best: The pair.
-        rival: The best of the other candidates; None without any.
+        case: The checkpoint with all its candidates.
         ghost: The odds of a ghost of the run, against it.
     """
+    rival = next((one for one in case.scores if one is not best), None)
     near = "no other run is near" if rival is None else f"run {rival.run_id} is {_behind(best.bits - rival.bits)}"
     gone = f"a twin that is gone {_behind(-math.log2(ghost))}" if ghost > 0 else "no twin that is gone counts"
     return f"other runs, other directories, and twins that may be gone: {near}, {gone}"

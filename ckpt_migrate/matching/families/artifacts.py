@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 from ckpt_migrate.matching.families.content import content_bits
 from ckpt_migrate.matching.families.references import artifact_references, reference_bits
 from ckpt_migrate.matching.model.cases import ranked
-from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ckpt_migrate.matching.decision.decide import Decision
     from ckpt_migrate.matching.families.content import Contents
     from ckpt_migrate.matching.families.references import Reference
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import World
-    from ckpt_migrate.matching.records import Verdict
 
 MOST_ALIKE = 8
 """Runs of the same params, beside the candidates, that are asked whether they have the same bytes."""
 
 
-def add_artifacts(cases: Sequence[Case], verdicts: Sequence[Verdict], world: World, contents: Contents) -> list[Case]:
+def add_artifacts(decisions: Sequence[Decision], world: World, contents: Contents) -> list[Case]:
     """Return the cases with references in artifact paths and equal bytes, where nothing else was decided."""
     out = []
-    for case, verdict in zip(cases, verdicts, strict=True):
-        if verdict.status is Status.MATCHED or not case.scores:
+    for decision in decisions:
+        case = decision.case
+        if decision.best is not None or not case.scores:
             out.append(case)
             continue
         named = [

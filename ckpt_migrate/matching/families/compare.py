@@ -36,6 +36,11 @@ class Comparison:
     unlike: tuple[str, ...] = ()
 
     @property
+    def is_throughout(self) -> bool:
+        """Whether the run logged all keys, and none differs."""
+        return not (self.differing or self.absent or self.unlike)
+
+    @property
     def compared(self) -> int:
         """How many keys both sides have."""
         return self.same + len(self.differing)

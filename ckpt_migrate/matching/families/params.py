@@ -50,9 +50,7 @@ class Differences:
 
     def log2(self, config: Params, comparison: Comparison) -> float:
         """Return log2 of the chance that just these keys of a config agree in a true pair, and just those differ."""
-        whole = self._whole.get(config.layout)
-        if whole is None:
-            whole = self._whole[config.layout] = sum(map(self._agree_log2, config.layout.keys))
+        whole = self.whole_log2(config)
         for key in comparison.absent:
             whole -= self._agree_log2(key)
         for key in comparison.differing:
@@ -61,9 +59,16 @@ class Differences:
             whole += math.log2(self._chances.get(KIND, UNKNOWN_DIFFERENCE))
         return whole
 
+    def whole_log2(self, config: Params) -> float:
+        """Return log2 of the chance that all keys of a config agree in a true pair."""
+        whole = self._whole.get(config.layout)
+        if whole is None:
+            whole = self._whole[config.layout] = sum(map(self._agree_log2, config.layout.keys))
+        return whole
+
     def surprise(self, config: Params, comparison: Comparison) -> float:
         """Return by how many bits this is less likely in a true pair than that all keys agree."""
-        if not comparison.differing and not comparison.unlike:
+        if comparison.is_throughout or not (comparison.differing or comparison.unlike):
             return 0.0
         return self.log2(config, Comparison(0, (), comparison.absent)) - self.log2(config, comparison)
 
@@ -80,6 +85,8 @@ def param_bits(config: Params, comparison: Comparison, world: World, most: float
         world: The shared facts.
         most: What `most_param_bits` says of the config: that share is the same for all runs.
     """
+    if comparison.is_throughout and comparison.same:  # most are
+        return max(-LARGEST_BITS, world.differences.whole_log2(config) + most)
     if not comparison.compared or not len(world.index):
         return 0.0
     return max(-LARGEST_BITS, config_log2(config, comparison, world) + most)

@@ -12,11 +12,13 @@ from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S
 from ckpt_migrate.matching.families.stamps import is_plausible, name_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from ckpt_migrate.matching.families.background import ParamIndex
-    from ckpt_migrate.matching.model.pair import Seen
+    from ckpt_migrate.matching.families.content import Contents
+    from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run
 
 END_WINDOW_S = 120.0
@@ -27,6 +29,19 @@ MOST_BY_TIME = 32
 """Of the runs that start near a stamp, those that lie nearest to where they should; a burst may have thousands."""
 MOST_AROUND = 20
 """Runs within which a stamp lies are candidates only when they are at most so many."""
+
+
+def find_candidates(
+    checkpoints: Iterable[Checkpoint],
+    seen: Mapping[str, Seen],
+    runs: Mapping[str, Run],
+    world: World,
+    contents: Contents,
+) -> list[Sequence[str]]:
+    """Return, per directory, the ids of the runs that it is compared with, sorted."""
+    index = CandidateIndex(runs.values(), world.index)
+    # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
+    return [index.find(seen[each.path]) or sorted(contents.makers(each)) for each in checkpoints]
 
 
 class CandidateIndex:

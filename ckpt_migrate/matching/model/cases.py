@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,18 +49,23 @@ class Case:
     @property
     def worth(self) -> tuple[Score, ...]:
         """The candidates that are worth a close look, with their references or without."""
+        return tuple(compress(self.scores, self.is_worth))
+
+    @property
+    def is_worth(self) -> Sequence[bool]:
+        """Which of the candidates are worth a close look."""
         scores = self.scores
         if len(scores) <= 1:
-            return scores
+            return [True] * len(scores)
         bits = [one.bits for one in scores]
         plain = [each - one.reference for each, one in zip(bits, scores, strict=True)]
         least, least_plain = bits[0] - WORTH_BITS, max(plain) - WORTH_BITS
         if len(scores) <= MOST_WORTH:
-            return tuple([one for i, one in enumerate(scores) if bits[i] >= least or plain[i] >= least_plain])
+            return [one >= least or other >= least_plain for one, other in zip(bits, plain, strict=True)]
         best = sorted(range(len(scores)), key=lambda i: (-plain[i], scores[i].run_id))[:MOST_WORTH]
         found = {i for i in best if plain[i] >= least_plain}
         found |= {i for i in range(MOST_WORTH) if bits[i] >= least}
-        return tuple([scores[i] for i in sorted(found)])
+        return [i in found for i in range(len(scores))]
 
 
 def columns_of(cases: Sequence[Case], places: Mapping[str, int]) -> tuple[Columns, Floats]:
@@ -80,6 +86,8 @@ def counts_at_all(columns: Columns, bits: Floats) -> Bools:
 
 def ranked(case: Case) -> Case:
     """Return a case with its candidates in order; the same where they are."""
+    if len(case.scores) <= 1:
+        return case
     keys = [(-one.bits, one.run_id) for one in case.scores]
     order = sorted(range(len(keys)), key=keys.__getitem__)
     if order == list(range(len(keys))):
@@ -105,7 +113,9 @@ def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
 
 def _logging(scores: Sequence[Score]) -> Sequence[Score]:
     """Return the runs that logged the config as far as any did: one with next to nothing hides no plain run."""
-    most = max((one.comparison.compared for one in scores), default=0)
+    if len(scores) <= 1:
+        return scores
+    most = max(one.comparison.compared for one in scores)
     return [one for one in scores if one.comparison.compared >= LEAST_LOGGED * most]
 
 
@@ -120,6 +130,7 @@ def _nearest_by_params(scores: Sequence[Score]) -> Score | None:
 
 def leads_by_time(scores: Sequence[Score]) -> bool:
     """Say whether one run is plain by its start alone."""
-    by_time = sorted(scores, key=lambda one: (-one.time, one.run_id))[:2]
-    lead = by_time[0].time - by_time[1].time if len(by_time) > 1 else PLAIN_BITS
-    return bool(by_time) and by_time[0].time + by_time[0].prior >= PLAIN_BITS and lead >= PLAIN_BITS
+    if len(scores) <= 1:
+        return any(one.time + one.prior >= PLAIN_BITS for one in scores)
+    best, second = sorted(scores, key=lambda one: (-one.time, one.run_id))[:2]
+    return best.time + best.prior >= PLAIN_BITS and best.time - second.time >= PLAIN_BITS

@@ -23,7 +23,6 @@ from ckpt_migrate.matching.families.stamps import (
 )
 from ckpt_migrate.matching.families.times import DirectoryTimes, EndHabits, RunTimes, Times
 from ckpt_migrate.matching.families.values import comparable
-from ckpt_migrate.matching.model.candidates import CandidateIndex
 from ckpt_migrate.matching.model.cases import Case, columns_of, counts_at_all, plain_run, ranked
 from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.lone import expect_lone
@@ -44,7 +43,6 @@ from ckpt_migrate.matching.model.weigh import weigh_again, weigh_all
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from ckpt_migrate.matching.families.content import Contents
     from ckpt_migrate.matching.model.columns import Columns, Floats
     from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.matching.model.strata import Strata
@@ -111,22 +109,23 @@ def make_world(
 
 
 def weigh_pairs(
-    checkpoints: Iterable[Checkpoint],
+    checkpoints: Sequence[Checkpoint],
     seen: Mapping[str, Seen],
+    candidates: Sequence[Sequence[str]],
     runs: Mapping[str, Run],
     world: World,
-    contents: Contents,
 ) -> tuple[list[Case], World]:
-    """Score all candidates, learn from the plain pairs how the project behaves, and score again."""
+    """Score all candidates, learn from the plain pairs how the project behaves, and score again.
+
+    Args:
+        checkpoints: The directories.
+        seen: What is known of them, by path.
+        candidates: Ids of the runs that each is compared with.
+        runs: All runs by id.
+        world: What all pairs share, so far.
+    """
     world = replace(world, priors=world.strata.priors())
-    finder = CandidateIndex(runs.values(), world.index)
-    checkpoints = list(checkpoints)
     directories = [seen[checkpoint.path] for checkpoint in checkpoints]
-    # Who has its bytes takes reading to know: that is asked where nothing else gives a candidate.
-    candidates = [
-        finder.find(one) or sorted(contents.makers(checkpoint))
-        for one, checkpoint in zip(directories, checkpoints, strict=True)
-    ]
     cases = []
     for checkpoint, one, scores in zip(
         checkpoints, directories, weigh_all(directories, candidates, world), strict=True

@@ -23,7 +23,7 @@ from ckpt_migrate.matching.families.timing import (
     start_densities,
 )
 from ckpt_migrate.matching.model.alike import find_alike, spans
-from ckpt_migrate.matching.model.columns import exp2
+from ckpt_migrate.matching.model.columns import exp2, sums_of
 from ckpt_migrate.matching.model.twins import GLOBAL_WORTH, NEAR_WINDOW_S, OTHER, PRIOR_ALIKE, SAME, UNKNOWN
 
 if TYPE_CHECKING:
@@ -94,10 +94,10 @@ class Likeness:
         alike = find_alike(twins, self._looks, self._look[first], launches[first])
         here, is_few = alike.here.sizes, alike.here.sizes < GLOBAL_WORTH
         prior = self._prior(twins)
-        total, count = self._sums(twins.local, alike.here, which)
-        more, more_count = self._sums(twins.everywhere, alike.everywhere, self._look)
-        total += prior + np.where(is_few[which], more, 0.0)
-        count += 1 + np.where(is_few[which], more_count, 0.0)
+        few = np.flatnonzero(is_few[which])
+        total, count = prior.copy(), np.ones(len(prior))
+        self._add(twins.local, alike.here, (np.arange(len(which)), which), (total, count))
+        self._add(twins.everywhere, alike.everywhere, (few, self._look[few]), (total, count))
         mean = total / count
         is_told = np.array([experiment in twins.told for experiment, _, _ in self._looks], np.bool_)[self._look]
         is_told &= (here[which] == 0) & (twins.siblings[self._run] < PRIOR_ALIKE)
@@ -105,27 +105,28 @@ class Likeness:
         likeness: Floats = alike.share[which] * mean / self._params
         return likeness
 
-    def _sums(self, pairs: Pairs, members: Members, which: Ints) -> tuple[Floats, Floats]:
-        """Return two sums over pairs of siblings: of the ratios, by weight, and of the weights.
+    def _add(self, pairs: Pairs, members: Members, runs: tuple[Ints, Ints], sums: tuple[Floats, Floats]) -> None:
+        """Add pairs of siblings to two sums: of the ratios, by weight, and of the weights.
 
         The ratio is that for a sibling which lies to the run as the second of the pair to the first.
 
         Args:
             pairs: Pairs of siblings.
             members: Those that each look is compared with.
-            which: The look of each run.
+            runs: Places of pairs of directories and runs, and the look of each.
+            sums: The sums, for all places.
         """
-        total, count = np.zeros(len(which)), np.zeros(len(which))
+        places, which = runs
         sizes, begins = members.sizes[which], members.bounds[which]
         for some in _parts(sizes):
-            owner = np.repeat(some, sizes[some])
+            owner = np.repeat(places[some], sizes[some])
             pair = members.pair[spans(begins[some], sizes[some])]
             ratio = self._started(owner, pairs.apart_s[pair]) * pairs.weight[pair]
             ratio *= self._ended(owner, pairs.apart_s[pair], pairs.ends_apart_s[pair])
             ratio *= self._metric[pairs.metric[pair], owner]
-            total += np.bincount(owner, weights=ratio, minlength=len(total))
-            count += np.bincount(owner, weights=pairs.weight[pair], minlength=len(total))
-        return total, count
+            total, count = sums
+            total += sums_of(owner, ratio, len(total))
+            count += sums_of(owner, pairs.weight[pair], len(count))
 
     def _prior(self, twins: Twins) -> Floats:
         """Return the ratio for a sibling of which nothing is known but that it was launched within the window."""

@@ -159,12 +159,13 @@ def weigh_again(cases: Sequence[Case], world: World) -> list[Case]:
         scores[place].time = time
     out = []
     for case in cases:
-        config = case.seen.config.without(world.drifting)
-        seen = case.seen if config is case.seen.config else replace(case.seen, config=config)
+        config = case.seen.config.without(world.drifting) if world.drifting else case.seen.config
+        if config is not case.seen.config:
+            case = replace(case, seen=replace(case.seen, config=config))  # noqa: PLW2901 - the same case from here on
+            for one in case.scores:
+                one.comparison = compare(config, world.params[one.run_id], world.index.telling)
         most = most_param_bits(config, world)
         for one in case.scores:
-            if config is not case.seen.config:
-                one.comparison = compare(config, world.params[one.run_id], world.index.telling)
             one.params = param_bits(config, one.comparison, world, most)
-        out.append(ranked(replace(case, seen=seen)))
+        out.append(ranked(case))
     return out
