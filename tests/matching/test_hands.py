@@ -57,6 +57,7 @@ def matched(world: World) -> tuple[Matching, int]:
         ("zipped", 4),  # and so do jobs on the hour in an archive of another zone
         ("two_machines", 5),  # half of the directories have no run
         ("kept_best", 10),
+        ("kept_best", 600),  # files 24 s before the end of the best run of its sweep, where others lie within two
         ("best_tags", 4),
         ("swapped", 655),  # half a directory under the name, and the reference, of a run that came to its end
         ("crashed", 749),  # a rerun five minutes later, whose run is gone, with the same seeds and losses

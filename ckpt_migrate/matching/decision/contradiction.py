@@ -46,8 +46,8 @@ OLDER_BITS = CONTRADICTION_BITS
 """All files of a directory are older than its stamp: a touched file is newer, and so is a copied one."""
 LATER_S, COPY_S = 3600.0, 60.0
 """Neither is a directory its run's whose files were all written so long after the end, and not within one minute."""
-USUAL_SHARE, EARLY_S, EARLY_SCALES = 0.5, 60.0, 10.0
-"""Directories that are complete so much earlier than usual, in seconds and in widths of the usual time, are unusual."""
+USUAL_SHARE, EARLY_SCALES = 0.5, 10.0
+"""Directories that are complete so much earlier than usual, in widths of the usual time, are unusual."""
 ENDED_SCALES = 3.0
 """A file this near to a run's end, in widths of the usual time between the two, may be the run's last."""
 _FAMILIES = ("params", "time", "mtime", "metrics")
@@ -204,7 +204,7 @@ def _finished_oddly(columns: Columns, world: World) -> Bools:
     early_s = end_s - newest_s - center_s
     late_s = center_s + np.where(np.isnan(directories.last_s[row]), newest_s, directories.last_s[row]) - end_s
     is_late = (late_s > np.maximum(LARGEST_SKEW_S, widths_s)) & _is_spread(columns, world)
-    is_odd = (early_s > np.maximum(EARLY_S, widths_s)) | (is_late & ~np.isnan(newest_s))
+    is_odd = (early_s > widths_s) | (is_late & ~np.isnan(newest_s))
     is_usual = habits.end_share[row] >= USUAL_SHARE
     return directories.is_complete[row] & (runs.is_broken_off[run] | (is_odd & is_usual))
 
