@@ -90,7 +90,7 @@ def why_not(case: Case, surest: Weighed, run: Run, world: World) -> str | None:
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
     is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
     if doubt.is_finished_oddly and not is_plain:
-        return "one run fits, but the directory was complete long before or after the run ended, or though it broke off"
+        return "one run fits, but it ended further from when the directory was complete than others do, or broke off"
     if doubt.is_begun_apart and best.content < LONE_BITS:
         return "one run fits, but its time stamp is not of the run's start, and nothing says that it was taken up again"
     return f"one run fits, but {_and(doubt.against)} it" if doubt.against else None
