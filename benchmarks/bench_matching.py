@@ -45,7 +45,7 @@ BURST, BURST_S, PAUSE_S, SPREAD_S = 200, 60.0, 36_000.0, 1_200.0
 SIX, SIX_S = 6, 5.0
 CONSTANTS, KNOBS, EPOCHS = 30, 8, 5
 GONE_SHARE = 0.1
-ALONE = ("weigh_pairs", "count_kinds", "learn_resumes", "recount", "find_twins", "decide")
+ALONE = ("weigh_pairs", "count_kinds", "learn_resumes", "gather", "recount", "find_twins", "decide")
 """Functions of `link` that match and decide."""
 ZONE = timezone(timedelta(hours=9))
 

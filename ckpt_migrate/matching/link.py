@@ -21,13 +21,13 @@ from ckpt_migrate.matching.families.resumes import add_resumes, learn_resumes
 from ckpt_migrate.matching.families.shifts import shift_of, shifted_note
 from ckpt_migrate.matching.families.steps import add_steps
 from ckpt_migrate.matching.model.candidates import find_candidates
-from ckpt_migrate.matching.model.cases import Case, ranked
 from ckpt_migrate.matching.model.learning import count_kinds, find_twins, make_world, recount, weigh_pairs
 from ckpt_migrate.matching.model.sight import see
 from ckpt_migrate.matching.model.strata import find_parents
 from ckpt_migrate.matching.model.twins import (
     launch_window,
 )
+from ckpt_migrate.matching.model.weights import gather
 from ckpt_migrate.matching.records import Matching, Verdict
 from ckpt_migrate.plan.records import Status
 from ckpt_migrate.progress import SILENT
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
     from ckpt_migrate.evidence.records import Evidence
     from ckpt_migrate.matching.decision.decide import Decision
+    from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import World
     from ckpt_migrate.progress import Progress
     from ckpt_migrate.recipe import Recipe
@@ -94,13 +95,14 @@ def link(
     contents = Contents(store, runs.values(), checkpoints, recipe)
     watched = progress.track(found.open, label="matching", total=len(found.open))
     candidates = find_candidates(watched, seen, runs, world, contents)
-    cases, world = weigh_pairs(found.open, seen, candidates, runs, world)
+    cases, world = weigh_pairs(found.open, seen, candidates, world)
     cases, world = count_kinds(cases, world, found.owned)
     values = _add_histories(cases, world, store, details)
-    cases, world = learn_resumes([ranked(case) for case in cases], runs, world)
-    strata = recount(cases, world, found.owned)
-    world = replace(world, twins=find_twins(cases, runs, world, values, window), strata=strata)
-    decisions = _decide(cases, world, runs, owned=found.owned, contents=contents)
+    cases, weights, world = learn_resumes(cases, runs, world)
+    strata = recount(weights, world, found.owned)
+    world = replace(world, twins=find_twins(cases, weights, runs, world, values=values, window_s=window), strata=strata)
+    decisions = decide(cases, weights, world, runs, found.owned)
+    decisions = _decide_again(decisions, cases, world, runs, owned=found.owned, contents=contents)
     verdicts = [*(_hold_back(verdict, runs) for verdict in explain_all(decisions, runs, world)), *found.verdicts()]
     verdicts.sort(key=lambda verdict: verdict.checkpoint.path)
     expected = sum(1 - (v.confidence or 0.0) for v in verdicts if v.status is Status.MATCHED)
@@ -170,7 +172,8 @@ def _add_histories(
     return last_values(habits.names, details)
 
 
-def _decide(
+def _decide_again(
+    decisions: list[Decision],
     cases: Sequence[Case],
     world: World,
     runs: Mapping[str, Run],
@@ -179,11 +182,11 @@ def _decide(
     contents: Contents,
 ) -> list[Decision]:
     """Return a decision per case; what is undecided is decided again where the candidates' artifacts say more."""
-    decisions = decide(cases, world, runs, owned)
     looked_up = add_artifacts(decisions, world, contents)
     if all(one is before for one, before in zip(looked_up, cases, strict=True)):
         return decisions
-    return decide(add_resumes(looked_up, runs, world), world, runs, owned)
+    cases = add_resumes(looked_up, runs, world)
+    return decide(cases, gather(cases, world.strata.places), world, runs, owned)
 
 
 def _hold_back(verdict: Verdict, runs: Mapping[str, Run]) -> Verdict:

@@ -59,10 +59,12 @@ def test_no_run_is_counted_further_apart_than_it_is(
     both = [params(config) for config in configs]
     index = ParamIndex(runs, {key for config in configs for key in config})
     row, run = np.repeat(np.arange(len(both)), len(runs)), np.tile(np.arange(len(runs)), len(both))
-    apart = index.count_apart(both, row, run).tolist()
+    apart, is_throughout = index.count_apart(both, row, run)
     pairs = [(config, some) for config in both for some in runs.values()]
-    for (config, some), count in zip(pairs, apart, strict=True):
-        assert count == (0 if some.may_be_cut else len(compare(config, some).differing))
+    for (config, some), count, is_known in zip(pairs, apart.tolist(), is_throughout.tolist(), strict=True):
+        found = compare(config, some)
+        assert count == (0 if some.may_be_cut else len(found.differing))
+        assert is_known == (bool(config) and found.is_throughout and not some.may_be_cut)
 
 
 @settings(max_examples=100)

@@ -68,7 +68,11 @@ def test_stamps_are_set_against_starts_as_one_stamp_is_against_one_start() -> No
     rng = seeded("stamps and starts")
     directories, runs = [draw_seen(rng) for _ in range(40)], [draw_run(rng) for _ in range(40)]
     starts_s = sorted(run.start_utc_ms / 1000 for run in runs if run.start_utc_ms is not None)
-    times = Times(DirectoryTimes.of(directories), RunTimes.of(runs, starts_s), EndHabits.of(directories, NO_ENDS))
+    times = Times(
+        DirectoryTimes.of(directories),
+        RunTimes.of(runs, starts_s),
+        EndHabits.of(DirectoryTimes.of(directories), NO_ENDS),
+    )
     row, run = np.repeat(np.arange(40), 40), np.tile(np.arange(40), 40)
     pairs = [(one, other) for one in directories for other in runs]
     at_start = [stamps.is_at_start(*pair) for pair in pairs]

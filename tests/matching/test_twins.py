@@ -41,7 +41,7 @@ def twins_of(starts: dict[str, tuple[float, Stratum]], *, nearest_s: float = 0.0
     times = RunTimes.of(runs, sorted(start_s for start_s, _ in starts.values()))
     experiments = [kind[0] for _, kind in starts.values()]
     twins = count_twins(times, experiments, index, {}, strata, nearest_s=nearest_s, window_s=window_s, prior=0.1)
-    return expect_lone(twins, runs, 0.1, [])
+    return expect_lone(twins, times.start_s, experiments, gone_share=0.1, stamped_s=np.zeros(0))
 
 
 def test_who_is_near_is_not_counted_among_the_far() -> None:

@@ -7,12 +7,13 @@ run, for references are copied, and directories are renamed by hand.
 
 from __future__ import annotations
 
+from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from ckpt_migrate.matching.clock.lags import LARGEST_SKEW_S
-from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, BEFORE_S
+from ckpt_migrate.matching.families.mtimes import AFTER_S, APART_S, is_outside
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE, NAMED_REACH_S
 from ckpt_migrate.matching.families.timing import are_at_start, end_shares, is_inside, late_shares, nearest_lags
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.columns import Bools, Columns, Floats
     from ckpt_migrate.matching.model.pair import Seen, World
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.tracking.records import Run
 
 CONTRADICTION_BITS = 10.0
@@ -31,10 +33,9 @@ SPOKEN_BITS = 2.5
 """A family contradicts when it shows what one directory in six shows..."""
 SEVERAL = 2
 """...and so many that do are not explained by one mishap."""
-CONTENT_FAMILIES = ("content", "mtime", "params", "metrics")
-"""What lies in a directory. Its stamp and what refers to it are about its name, and go wherever the name is moved."""
 SUPPORT_BITS = 2.0
-"""Bits from which a family speaks for a run."""
+"""Bits from which a family speaks for a run. What lies in a directory must: its stamp and what refers to it are about
+its name, and go wherever the name is moved."""
 COPIED_SHARE, COPIED_WORTH = 0.003, 20.0
 """Share of references that were copied from another run, and how many references that is worth before any is seen."""
 UNTIMED_BITS = 6.0
@@ -51,6 +52,7 @@ USUAL_SHARE, EARLY_SCALES = 0.5, 10.0
 ENDED_SCALES = 3.0
 """A file this near to a run's end, in widths of the usual time between the two, may be the run's last."""
 _FAMILIES = ("params", "time", "mtime", "metrics")
+"""Those that can contradict."""
 
 
 class Doubt(NamedTuple):
@@ -72,21 +74,21 @@ class Doubt(NamedTuple):
     is_begun_apart: bool
 
 
-def find_doubts(cases: Sequence[Case], columns: Columns, world: World) -> list[Doubt]:
+def find_doubts(cases: Sequence[Case], weights: Weights, world: World) -> list[Doubt]:
     """Return what speaks against each pair.
 
     Args:
         cases: The checkpoints with their candidates.
-        columns: The pairs of both.
+        weights: Of all candidates.
         world: The shared facts.
     """
-    scores = [one for case in cases for one in case.scores]
-    time = _time(np.array([one.resume > 0 for one in scores], np.bool_), columns, world)
-    metrics = np.array([CONTRADICTION_BITS if one.missed else max(-one.metrics, 0.0) for one in scores])
-    bits = np.array([_params(cases, world), time, _end(columns, world), metrics])
+    columns = weights.columns
+    time = _time(weights.resume > 0, columns, world)
+    metrics = np.where(weights.missed > 0, CONTRADICTION_BITS, np.maximum(-weights.metrics, 0.0))
+    bits = np.array([_params(cases, weights, world), time, _end(columns, world), metrics])
     is_against = bits >= SPOKEN_BITS
-    supports = [[one.content, one.mtime, one.params, one.metrics] for one in scores]
-    is_alone = (np.array(supports).reshape(-1, len(CONTENT_FAMILIES)) < SUPPORT_BITS).all(axis=1)
+    supports = np.array([weights.content, weights.mtime, weights.params, weights.metrics])  # what lies in it
+    is_alone = (supports < SUPPORT_BITS).all(axis=0)
     directories, row = world.times.directories, columns.row
     # the files may be of the other of two hours
     is_other_instant = is_against[_FAMILIES.index("mtime")] & directories.has_several[row]
@@ -94,12 +96,16 @@ def find_doubts(cases: Sequence[Case], columns: Columns, world: World) -> list[D
     is_untimed = (time >= UNTIMED_BITS) & np.isnan(directories.newest_s[row])
     is_against &= is_much | is_alone | is_other_instant | is_untimed
     oddly, apart = _finished_oddly(columns, world), _begun_apart(columns, time, world)
-    places = np.arange(len(_FAMILIES))[:, None]
-    codes = (is_against << places).sum(axis=0)
-    known = [tuple(family for n, family in enumerate(_FAMILIES) if code >> n & 1) for code in range(1 << len(places))]
-    return [
-        Doubt(known[code], *both) for code, *both in zip(codes.tolist(), oddly.tolist(), apart.tolist(), strict=True)
-    ]
+    every = np.array([*is_against, oddly, apart])
+    codes = (every << np.arange(len(every))[:, None]).sum(axis=0)
+    known = list(map(_doubt, range(1 << len(every))))
+    return [known[code] for code in codes.tolist()]
+
+
+def _doubt(code: int) -> Doubt:
+    """Return the doubt whose parts are the bits of a number."""
+    *is_against, is_finished_oddly, is_begun_apart = (bool(code >> n & 1) for n in range(len(_FAMILIES) + 2))
+    return Doubt(tuple(compress(_FAMILIES, is_against)), is_finished_oddly, is_begun_apart)
 
 
 def share_copied(cases: Sequence[Case], doubts: Sequence[Doubt]) -> float:
@@ -122,10 +128,15 @@ def share_copied(cases: Sequence[Case], doubts: Sequence[Doubt]) -> float:
     return (copied + COPIED_SHARE * COPIED_WORTH) / (believed + COPIED_WORTH)
 
 
-def _params(cases: Sequence[Case], world: World) -> list[float]:
+def _params(cases: Sequence[Case], weights: Weights, world: World) -> Floats:
     """Return, per pair and in bits, how rarely a directory of this run would have params as this one does."""
-    surprise = world.differences.surprise
-    return [surprise(case.seen.config, one.comparison) for case in cases for one in case.scores]
+    bits = np.zeros(len(weights.scores))
+    for place, one in enumerate(weights.scores):
+        comparison = one.comparison
+        if comparison.differing or comparison.unlike:
+            config = cases[weights.columns.row[place]].seen.config
+            bits[place] = world.differences.surprise(config, comparison)
+    return bits
 
 
 def _time(is_resumed: Bools, columns: Columns, world: World) -> Floats:
@@ -159,20 +170,10 @@ def _end(columns: Columns, world: World) -> Floats:
         # The weights were there before the run began, by the clock of either side: it did not make them.
         is_older |= np.maximum(last_s, last_s - skew_s) < start_s
         if not ends.holds_others:
-            is_older |= _is_outside(columns, world)
+            is_older |= is_outside(world.times, row, run)
     if ends.is_saved_last:
         is_older |= directories.config_apart_s[row] > 2 * APART_S
     return np.where(is_older, OLDER_BITS, bits)
-
-
-def _is_outside(columns: Columns, world: World) -> Bools:
-    """Say whether directories hold weights written long before their run began or after it ended, by either's clock."""
-    directories, runs = world.times.directories, world.times.runs
-    (first_s, last_s), skew_s = (each[columns.row] for each in directories.weights_s), directories.skew_s[columns.row]
-    start_s, end_s = runs.start_s[columns.run], runs.end_s[columns.run]
-    is_before = np.maximum(first_s, first_s - skew_s) < start_s - BEFORE_S
-    is_after = np.minimum(last_s, last_s - skew_s) > end_s + AFTER_S
-    return (is_before | is_after) & ~np.isnan(start_s + end_s)
 
 
 def _is_spread(columns: Columns, world: World) -> Bools:

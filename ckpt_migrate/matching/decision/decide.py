@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
 from itertools import compress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +13,6 @@ from ckpt_migrate.matching.decision.contradiction import Doubt, find_doubts, sha
 from ckpt_migrate.matching.decision.refusal import is_some_fit, why_no_candidate, why_not
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.families.stamps import ANY_LAG_SHARE
-from ckpt_migrate.matching.model.cases import columns_of
 from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.ghosts import Losses, ghost_odds
 from ckpt_migrate.matching.model.presence import near_in_time, order_in_time
@@ -22,11 +20,12 @@ from ckpt_migrate.matching.model.sharing import CERTAIN, divide, share_out
 from ckpt_migrate.plan.records import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckpt_migrate.matching.model.cases import Case
-    from ckpt_migrate.matching.model.columns import Floats
+    from ckpt_migrate.matching.model.columns import Bools, Floats
     from ckpt_migrate.matching.model.pair import Score, World
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.tracking.records import Run
 
 MOST_CANDIDATES = 5
@@ -42,25 +41,21 @@ NAME_TRUST = 0.5
 """Chance that a directory is what its name says, where what lies in it contradicts: as often as not."""
 
 
-class Chances(NamedTuple):
-    """How likely a candidate is.
+class Weighed(NamedTuple):
+    """A candidate, and how likely it is.
 
     Attributes:
+        score: Its weight.
         bound: Its probability at the very least, by which it is decided.
         ghost: The odds of a ghost of it, against it.
         posterior: Its probability, beside all other answers, by which undecided candidates are shown.
+        doubt: What speaks against it.
     """
 
+    score: Score
     bound: float
     ghost: float
     posterior: float
-
-
-class Weighed(NamedTuple):
-    """A candidate with its chances, and what speaks against it."""
-
-    score: Score
-    chances: Chances
     doubt: Doubt
 
 
@@ -78,8 +73,7 @@ class Shown(NamedTuple):
     ghost: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What is decided of a checkpoint.
 
     Attributes:
@@ -97,29 +91,34 @@ class Decision:
     shown: tuple[Shown, ...]
 
 
-def share_gone(cases: Sequence[Case]) -> float:
+def share_gone(weights: Weights) -> float:
     """Return the share of directories whose run is not in the store, at least SMALLEST_SHARE."""
-    return _share(sum(map(_is_gone, cases)), len(cases))
+    is_gone = _are_gone(weights)
+    return _share(float(is_gone.sum()), len(is_gone))
 
 
 def _share(gone: float, total: int) -> float:
     return min(max((gone + 0.5) / (total + 1), SMALLEST_SHARE), LARGEST_GONE_SHARE)
 
 
-def _is_gone(case: Case) -> bool:
-    """Say whether no run fits a directory: its best is its first."""
-    return not (case.scores and case.scores[0].odds > 1)
+def _are_gone(weights: Weights) -> Bools:
+    """Say of each directory whether no run fits it: its best is its first."""
+    is_gone = np.ones(weights.columns.rows, np.bool_)
+    is_gone[weights.columns.row[weights.begins]] = exp2(weights.bits[weights.begins]) <= 1
+    return is_gone
 
 
-def _gone_near(cases: Sequence[Case]) -> Floats:
+def _gone_near(weights: Weights, world: World) -> Floats:
     """Return, per case, the share of directories made about the same time whose run is not in the store."""
-    is_gone = np.array(list(map(_is_gone, cases)), np.float64)
-    gone = near_in_time(order_in_time(cases), is_gone, _share(is_gone.sum(), len(cases)))
+    is_gone = _are_gone(weights).astype(np.float64)
+    order = order_in_time(world.times.directories.local_s)
+    gone = near_in_time(order, is_gone, _share(float(is_gone.sum()), len(is_gone)))
     return np.clip(gone, SMALLEST_SHARE, LARGEST_GONE_SHARE)
 
 
 def decide(
     cases: Sequence[Case],
+    weights: Weights,
     world: World,
     runs: Mapping[str, Run],
     linked: Mapping[str, int],
@@ -128,41 +127,52 @@ def decide(
 
     Args:
         cases: The checkpoints that are not yet named after their run.
+        weights: Of all their candidates.
         world: The shared facts.
         runs: Every run by id.
         linked: How many directories are named after each run already.
     """
-    columns, bits = columns_of(cases, world.strata.places)
-    odds = exp2(bits)
-    doubts = find_doubts(cases, columns, world)
-    is_close = [each for case in cases for each in case.is_worth]
-    chosen = np.array(is_close, np.bool_)
-    pairs = [(one, case.seen, runs[one.run_id]) for case in cases for one in case.scores]
-    losses = Losses(_gone_near(cases), share_copied(cases, doubts))
+    columns, odds = weights.columns, exp2(weights.bits)
+    doubts = find_doubts(cases, weights, world)
+    chosen = _are_close(cases, weights)
+    is_close = chosen.tolist()
+    losses = Losses(_gone_near(weights, world), share_copied(cases, doubts))
     found = np.zeros(len(odds))
-    found[chosen] = ghost_odds(list(compress(pairs, is_close)), columns.only(chosen), world, losses)
+    found[chosen] = ghost_odds(cases, weights.only(chosen), list(runs.values()), world, losses)
     unmade = np.where(chosen, world.strata.unmade_odds(columns.run, divide(columns, odds)), 0.0)
     is_linked = np.zeros(columns.runs, np.bool_)
     is_linked[[world.strata.places[run_id] for run_id in linked]] = True
-    are_first = np.array([one.is_first for one, _, _ in pairs], np.bool_)
-    answers = Answers(columns, odds, odds * found, unmade, are_first, is_linked)
+    answers = Answers(columns, odds, odds * found, unmade, weights.is_first, is_linked)
     claims = find_claims(answers)
     ghosts = answers.ghost * (answers.unmade + np.maximum(1 - answers.unmade, 0.0) * claims.taken)
-    _share_ghosts(cases, answers.odds, ghosts, is_close)
-    unlisted = np.array([_unlisted(case, world) for case in cases])
-    weighed = list(map(Weighed, (one for one, _, _ in pairs), _weigh(answers, claims, ghosts, unlisted), doubts))
+    _share_ghosts(cases, ghosts, weights, world, is_close)
+    weighed = list(map(Weighed, weights.scores, *_weigh(answers, claims, ghosts, _unlisted(cases, world)), doubts))
     decisions = []
     begin = 0
     for case in cases:
         end = begin + len(case.scores)
-        mine = [one for one, each in zip(weighed[begin:end], is_close[begin:end], strict=True) if each]
-        mine.sort(key=lambda one: (-one.chances.bound, one.score.run_id))
+        mine = weighed[begin:end]
+        if len(mine) > 1:
+            mine = list(compress(mine, is_close[begin:end]))
+            mine.sort(key=lambda one: (-one.bound, one.score.run_id))
         decisions.append(_decide_one(case, mine, world, runs))
         begin = end
     return _refuse_unexplained_sharing(decisions, linked)
 
 
-def _share_ghosts(cases: Sequence[Case], odds: Floats, ghosts: Floats, is_close: Sequence[bool]) -> None:
+def _are_close(cases: Sequence[Case], weights: Weights) -> Bools:
+    """Say which candidates are worth a close look."""
+    is_close = np.ones(len(weights.scores), np.bool_)
+    for begin in weights.begins.tolist():
+        mine = cases[weights.columns.row[begin]]
+        if len(mine.scores) > 1:
+            is_close[begin : begin + len(mine.scores)] = mine.is_worth
+    return is_close
+
+
+def _share_ghosts(
+    cases: Sequence[Case], ghosts: Floats, weights: Weights, world: World, is_close: Sequence[bool]
+) -> None:
     """Lower the odds of ghosts of directories that were resumed from another directory of the run.
 
     A ghost of the run that made the later one names a directory of its own: it made the earlier one as well, or it
@@ -170,16 +180,18 @@ def _share_ghosts(cases: Sequence[Case], odds: Floats, ghosts: Floats, is_close:
 
     Args:
         cases: All checkpoints.
-        odds: Of their candidates, in order.
-        ghosts: The odds of ghosts, likewise; they are changed.
+        ghosts: The odds of ghosts, for each pair; they are changed.
+        weights: Of all candidates.
+        world: The shared facts.
         is_close: Whether each candidate is worth a close look.
     """
-    concerned = {one.earlier for case in cases for one in case.scores if one.earlier}
+    concerned = {one.earlier for one in weights.scores if one.earlier}
     if not concerned:
         return
+    odds = exp2(weights.bits)
     known: dict[tuple[str, str], float] = {}
     begins = np.cumsum([0, *(len(case.scores) for case in cases)])
-    for i in order_in_time(cases):
+    for i in order_in_time(world.times.directories.local_s):
         path = cases[i].checkpoint.path
         for k, one in enumerate(cases[i].scores, begins[i]):
             earlier = known.get((one.earlier, one.run_id))
@@ -189,13 +201,16 @@ def _share_ghosts(cases: Sequence[Case], odds: Floats, ghosts: Floats, is_close:
                 known[path, one.run_id] = ghosts[k] / odds[k]
 
 
-def _unlisted(case: Case, world: World) -> float:
-    """Return the odds of all runs that are no candidates, together."""
-    return world.store_odds(case.checkpoint.path) * (ANY_LAG_SHARE if case.seen.readings else 1.0)
+def _unlisted(cases: Sequence[Case], world: World) -> Floats:
+    """Return, per case, the odds of all runs that are no candidates, together."""
+    known, every = world.presence, world.strata.in_store
+    chance = np.array([known.get(case.checkpoint.path, every) for case in cases])
+    odds: Floats = chance / (1 - chance) * np.where(world.times.directories.is_read, ANY_LAG_SHARE, 1.0)
+    return odds
 
 
-def _weigh(answers: Answers, claims: Claims, ghosts: Floats, unlisted: Floats) -> Iterator[Chances]:
-    """Return what is certain of the candidates of all checkpoints.
+def _weigh(answers: Answers, claims: Claims, ghosts: Floats, unlisted: Floats) -> tuple[list[float], ...]:
+    """Return what is certain of the candidates of all checkpoints: bounds, odds of ghosts, and posteriors.
 
     A ghost of a rival, where it explains the directory, is a ghost of this candidate as well: only its own count. All
     runs that are no candidates count for no more, together, than before any evidence; where the stamp can be
@@ -219,7 +234,7 @@ def _weigh(answers: Answers, claims: Claims, ghosts: Floats, unlisted: Floats) -
         np.concatenate([~answers.is_first, np.zeros(len(linked), np.bool_)]),
         np.concatenate([columns.row_sums(ghosts) + unlisted, np.zeros(len(linked))]),
     )[: len(odds)]
-    return map(Chances, bounds.tolist(), (ghosts / odds).tolist(), posteriors.tolist())
+    return bounds.tolist(), (ghosts / odds).tolist(), posteriors.tolist()
 
 
 def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapping[str, Run]) -> Decision:
@@ -227,7 +242,9 @@ def _decide_one(case: Case, weighed: Sequence[Weighed], world: World, runs: Mapp
         return Decision(case, Status.UNMATCHED, None, why_no_candidate(case.seen), ())
     best = weighed[0]
     reason = why_not(case, best, runs[best.score.run_id], world)
-    by_posterior = sorted(weighed, key=lambda one: (-one.chances.posterior, one.score.run_id))[:MOST_CANDIDATES]
+    if reason is None and len(weighed) == 1:  # most are
+        return Decision(case, Status.MATCHED, best, None, ())
+    by_posterior = sorted(weighed, key=lambda one: (-one.posterior, one.score.run_id))[:MOST_CANDIDATES]
     if reason is None:
         return Decision(case, Status.MATCHED, best, None, _shown([one for one in by_posterior if one is not best]))
     is_doubted = case.seen.other_name or case.seen.mixed_s is not None or best.doubt.against
@@ -244,7 +261,7 @@ def _shown(ranked: Sequence[Weighed], *, fewest: int = 0, trust: float = 1.0) ->
         fewest: How many are shown however unlikely they are.
         trust: Chance that the directory is what its name says, and with it all that the model knows.
     """
-    chances = [one.chances.posterior * trust for one in ranked]
+    chances = [one.posterior * trust for one in ranked]
     return tuple([
         Shown(one.score, chance)
         for i, (one, chance) in enumerate(zip(ranked, chances, strict=True))
@@ -257,24 +274,25 @@ def _refuse_unexplained_sharing(decisions: Sequence[Decision], linked: Mapping[s
 
     Directories made later, when the run was taken up again, lie within it; a reference settles the rest.
     """
-    claims: defaultdict[str, list[int]] = defaultdict(list)
-    for i, decision in enumerate(decisions):
-        if decision.best is not None and decision.best.score.is_first:
-            claims[decision.best.score.run_id].append(i)
-    out = list(decisions)
-    for run_id, positions in claims.items():
-        if len(positions) + linked.get(run_id, 0) < len(("one", "other")):
-            continue
-        for i in positions:
-            best = decisions[i].best
-            if best is None or run_id in named_runs(decisions[i].case.seen.references):
-                continue
-            own = Shown(best.score, best.chances.bound, best.chances.ghost)
-            out[i] = replace(
-                decisions[i],
-                status=Status.AMBIGUOUS,
-                best=None,
-                reason="another directory fits the start of the same run as well",
-                shown=(own, *decisions[i].shown)[:MOST_CANDIDATES],
-            )
-    return out
+    taken = [each.best.score.run_id for each in decisions if each.best is not None and each.best.score.is_first]
+    claims = Counter(taken)
+    if len(claims) == len(taken) and linked.keys().isdisjoint(claims):
+        return list(decisions)
+    return [_refuse_unexplained(each, claims, linked) for each in decisions]
+
+
+def _refuse_unexplained(decision: Decision, claims: Mapping[str, int], linked: Mapping[str, int]) -> Decision:
+    """Return a decision, refused if its run has several directories at its start; `claims` are how many it has."""
+    best = decision.best
+    if best is None or not best.score.is_first:
+        return decision
+    run_id = best.score.run_id
+    if claims[run_id] + linked.get(run_id, 0) == 1 or run_id in named_runs(decision.case.seen.references):
+        return decision
+    own = Shown(best.score, best.bound, best.ghost)
+    return decision._replace(
+        status=Status.AMBIGUOUS,
+        best=None,
+        reason="another directory fits the start of the same run as well",
+        shown=(own, *decision.shown)[:MOST_CANDIDATES],
+    )

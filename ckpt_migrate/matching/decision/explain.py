@@ -35,8 +35,8 @@ def _verdict(decision: Decision, runs: Mapping[str, Run], world: World) -> Verdi
     shown = tuple([_ranked(case, one, runs[one.score.run_id], world) for one in decision.shown])
     if best is None:
         return Verdict(case.checkpoint, decision.status, reason=decision.reason, candidates=shown)
-    run, bound = runs[best.score.run_id], best.chances.bound
-    nearest = _nearest_words(best.score, case, best.chances.ghost)
+    run, bound = runs[best.score.run_id], best.bound
+    nearest = _nearest_words(best.score, case, best.ghost)
     weights = explain(best.score, case.seen, run, world, bound, nearest=nearest)
     return Verdict(case.checkpoint, decision.status, run.run_id, bound, weights, None, shown)
 

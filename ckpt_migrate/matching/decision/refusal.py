@@ -59,8 +59,8 @@ def why_not(case: Case, surest: Weighed, run: Run, world: World) -> str | None:
         run: Its run.
         world: The shared facts.
     """
-    best, chances, doubt = surest
-    named = named_runs(case.seen.references)
+    best, doubt = surest.score, surest.doubt
+    named = named_runs(case.seen.references) if case.seen.references else ()
     if case.seen.other_name:
         return f"{case.seen.other_name}, which is another directory: these may be another run's weights"
     if case.seen.mixed_s is not None:
@@ -69,27 +69,28 @@ def why_not(case: Case, surest: Weighed, run: Run, world: World) -> str | None:
     if len(named) > 1:
         shown = ", ".join(named[:_SHOWN])
         return f"references name {len(named)} different runs: {shown}; remove or correct the wrong one"
-    if not is_some_fit(case):
+    if surest.bound < THRESHOLD and not is_some_fit(case):
         return "no run fits; the nearest candidates are listed" if case.seen.readings else why_no_candidate(case.seen)
-    if chances.bound < THRESHOLD:
+    if surest.bound < THRESHOLD:
         return _why_unsure(case, surest, world)
     if best.run_id in named:
         return _why_not_believed(case, surest, run, world)
     if world.strata.holds_others(best.run_id):
         return _why_not_of_parent(case, best)
-    away = world.strata.away_user(best.run_id)
+    away = world.strata.away and world.strata.away_user(best.run_id)
     if away and best.content < LONE_BITS:
         return f"one run fits, but {away} started it, whose directories are elsewhere; a reference would settle it"
     families = [family for family in best.favouring(FAMILY_BITS) if family != "reference"]
     if len(families) < FEWEST_FAMILIES and best.content < LONE_BITS:
         only = _WORDS[families[0]] if families else "weak evidence"
         return f"only {only} speaks for the run; a second kind of evidence would settle it"
-    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -DOUBTED_BITS]
+    against = best.opposing(DOUBTED_BITS)
     if against:
         is_one = against[0] in _SINGULAR
         return f"one run fits, but {_WORDS[against[0]]} {'speaks' if is_one else 'speak'} against it"
-    is_plain = best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
-    if doubt.is_finished_oddly and not is_plain:
+    if doubt.is_finished_oddly and not (
+        best.favouring(PLAIN_METRIC_BITS, ("metrics", "content")) and is_at_start(case.seen, run)
+    ):
         return "one run fits, but it ended further from when the directory was complete than others do, or broke off"
     if doubt.is_begun_apart and best.content < LONE_BITS:
         return "one run fits, but its time stamp is not of the run's start, and nothing says that it was taken up again"
@@ -125,7 +126,7 @@ def _why_not_believed(case: Case, surest: Weighed, run: Run, world: World) -> st
     rival = max((one.bits - one.reference for one in case.scores if one is not best), default=0.0)
     if rival - (best.bits - best.reference) > OUTDONE_BITS:
         return "a reference names one run, but all other evidence speaks for another"
-    against = [family for family in ("time", "mtime", "params", "metrics") if best.share(family) <= -CONTRADICTED_BITS]
+    against = best.opposing(CONTRADICTED_BITS)
     if against:
         return f"a reference names the run, but {_WORDS[against[0]]} speaks against it"
     if doubt.against:
@@ -150,7 +151,7 @@ def _and(families: Sequence[str]) -> str:
 
 
 def _why_unsure(case: Case, surest: Weighed, world: World) -> str:
-    best, chances, doubt = surest
+    best, doubt = surest.score, surest.doubt
     close = [one for one in case.scores if one is not best and one.odds * _CLOSE_ODDS >= best.odds]
     if close:
         return f"{len(close) + 1} runs fit{_apart(case, best, close[0], world)}"
@@ -160,7 +161,7 @@ def _why_unsure(case: Case, surest: Weighed, world: World) -> str:
         return f"one run is near, but of another kind, told by {', '.join(best.comparison.unlike[:_SHOWN])}"
     if doubt.against:
         return f"one run fits, but {_and(doubt.against)} it"
-    if chances.ghost * _CLOSE_ODDS >= 1:
+    if surest.ghost * _CLOSE_ODDS >= 1:
         return "one run fits, but a run like it that is no longer in the store would fit as well"
     return "one run fits, but another directory fits it as well, or too little is known of this one"
 

@@ -50,4 +50,4 @@ def _with(case: Case, named: Sequence[Reference], equal: Mapping[str, tuple[floa
         reference = reference_bits(references, one.run_id, world.run_total)
         told = {**one.words, "content": words} if bits else one.words
         scores.append(replace(one, reference=reference, content=bits, words=told))
-    return ranked(replace(case, seen=replace(case.seen, references=references), scores=tuple(scores)))
+    return ranked(case._replace(seen=replace(case.seen, references=references), scores=tuple(scores)))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from ckpt_migrate.matching.families.values import Params
-    from ckpt_migrate.matching.model.columns import Ints
+    from ckpt_migrate.matching.model.columns import Bools, Ints
 
 LARGEST_FREQUENCY = 0.5
 """A value that differs is not taken to be commoner than this."""
@@ -90,20 +90,22 @@ class ParamIndex:
         """Return how many runs share a key with a config, differ in none that both have, and are of no other kind."""
         return sum(map(len, self._find(config)))
 
-    def count_apart(self, configs: Sequence[Params], row: Ints, run: Ints) -> Ints:
+    def count_apart(self, configs: Sequence[Params], row: Ints, run: Ints) -> tuple[Ints, Bools]:
         """Return, per pair, in how many keys of both a config and a run's log differ, at the least.
 
-        In a project most params are constants: whether a config has them is asked once, not for each run.
+        And whether the run is known to have logged all keys of the config, with the same values. In a project most
+        params are constants: whether a config has them is asked once, not for each run.
 
         Args:
             configs: All configs.
             row: The config of each pair, its place among them; ascending.
             run: The run of each pair, its place among all.
         """
-        counts = np.zeros(len(row), np.int64)
+        counts, is_throughout = np.zeros(len(row), np.int64), np.zeros(len(row), np.bool_)
         for number, pairs in grouped(self._code_of[run]):
-            counts[pairs] = self._codes[number].count_apart(configs, row[pairs], self._row_of[run[pairs]])
-        return counts
+            found = self._codes[number].count_apart(configs, row[pairs], self._row_of[run[pairs]])
+            counts[pairs], is_throughout[pairs] = found
+        return counts, is_throughout
 
     def find_differing(self, one: Ints, other: Ints) -> tuple[Ints, list[tuple[frozenset[str], frozenset[str]]]]:
         """Return, for pairs of runs, which keys of configs either logged, and in which of them they differ.

@@ -64,7 +64,7 @@ def compare(config: Params, logged: Params, telling: AbstractSet[str] = frozense
     if config.layout is not logged.layout:
         mine, theirs = tuple([mine[i] for i in facing.here]), tuple([theirs[i] for i in facing.there])
     if mine == theirs and not facing.absent:
-        return _throughout(len(mine))
+        return agreeing_throughout(len(mine))
     differing = tuple(compress(facing.keys, map(ne, mine, theirs)))
     if logged.may_be_cut:
         differing = tuple(key for key in differing if not config[key].agrees(logged[key]))
@@ -102,7 +102,7 @@ def _facing(one: Layout, other: Layout) -> _Facing:
 
 
 @lru_cache(maxsize=MOST_FACING)
-def _throughout(count: int) -> Comparison:
+def agreeing_throughout(count: int) -> Comparison:
     """Return the comparison of params that agree throughout: nearly all of them, and one copy serves."""
     return Comparison(count)
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import bisect
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ckpt_migrate.matching.clock.zones import local_seconds
+import numpy as np
+
 from ckpt_migrate.matching.families.params import KIND, key_difference
 from ckpt_migrate.matching.families.references import named_runs
 from ckpt_migrate.matching.model.cases import leads_by_time
 from ckpt_migrate.matching.model.twins import NEAR_WINDOW_S
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from ckpt_migrate.matching.families.values import Params
     from ckpt_migrate.matching.model.cases import Case
-    from ckpt_migrate.matching.model.pair import Score
-    from ckpt_migrate.tracking.records import Run
+    from ckpt_migrate.matching.model.columns import Floats, Ints
+    from ckpt_migrate.matching.model.pair import Score, World
 
 MOST_TEACHERS = 500
 """Pairs that teach, evenly spread over all: a key that drifts does so in every second pair."""
@@ -27,9 +27,7 @@ MOST_NEAR = 16
 _SHOWN = 6
 
 
-def learn_drift(
-    cases: Sequence[Case], runs: Mapping[str, Run], params: Mapping[str, Params]
-) -> tuple[dict[str, float], frozenset[str]]:
+def learn_drift(cases: Sequence[Case], world: World) -> tuple[dict[str, float], frozenset[str]]:
     """Return, per key, the chance that it differs in a true pair, and the keys that drift.
 
     A pair that is plain by its times alone may be a near miss: the sibling of a run that is gone. It differs in just
@@ -38,18 +36,18 @@ def learn_drift(
 
     Args:
         cases: All checkpoints with their candidates.
-        runs: All runs by id.
-        params: What they logged, by id.
+        world: The shared facts.
     """
     agreed: Counter[str] = Counter()
     differed: Counter[str] = Counter()
     chosen: Counter[str] = Counter()
-    launches = _Launches(cases, runs, params)
-    for case, teacher in _teachers(cases):
+    launches = _Launches(cases, world)
+    for row, teacher in _teachers(cases):
+        case = cases[row]
         keys, differing = teacher.comparison.keys(case.seen.config), set(teacher.comparison.differing)
         agreeing = keys - differing
         if not named_runs(case.seen.references):
-            differing = {key for key in differing if not launches.vary(key, case, runs[teacher.run_id])}
+            differing = {key for key in differing if not launches.vary(key, row, teacher.run_id)}
             chosen.update(found := set() if leads_by_time(case.scores) else agreeing & _telling_apart(case))
             agreeing -= found
         agreed.update(agreeing)
@@ -73,19 +71,22 @@ def drift_note(drifting: Iterable[str]) -> tuple[str, ...]:
     return (f"not compared, because configs differ in them from the log of their own runs: {shown}{more}",)
 
 
-def _teachers(cases: Iterable[Case]) -> list[tuple[Case, Score]]:
-    """Return plain pairs: of several directories with one run those that a reference names, or that lie nearest."""
-    found: dict[str, tuple[Case, Score]] = {}
+def _teachers(cases: Iterable[Case]) -> list[tuple[int, Score]]:
+    """Return plain pairs, directories by their place.
+
+    Of several directories with one run it is those that a reference names, or that lie nearest.
+    """
+    found: dict[str, tuple[int, Score]] = {}
     named = []
-    for case in cases:
-        teacher = next((one for one in case.scores if one.run_id == case.plain), None)
-        if teacher is None:
+    for row, case in enumerate(cases):
+        if not case.plain:
             continue
+        teacher = next(one for one in case.scores if one.run_id == case.plain)
         known = found.get(teacher.run_id)
-        if named_runs(case.seen.references):
-            named.append((case, teacher))
+        if case.seen.references and named_runs(case.seen.references):
+            named.append((row, teacher))
         elif known is None or teacher.time > known[1].time:
-            found[teacher.run_id] = (case, teacher)
+            found[teacher.run_id] = (row, teacher)
     plain = [*named, *found.values()]
     count = min(len(plain), MOST_TEACHERS)
     return [plain[i * len(plain) // count] for i in range(count)]
@@ -99,30 +100,41 @@ def _telling_apart(case: Case) -> set[str]:
 class _Launches:
     """What lies near in time: runs by their starts, directories by their stamps."""
 
-    def __init__(self, cases: Iterable[Case], runs: Mapping[str, Run], params: Mapping[str, Params]) -> None:
-        self._params = params
-        self._configs = {case.seen.path: case.seen.config for case in cases}
-        self._starts = sorted((run.start_utc_ms / 1000, run.run_id) for run in runs.values() if run.start_utc_ms)
-        self._stamps = sorted((_stamped_s(case), case.seen.path) for case in cases if case.seen.local is not None)
+    def __init__(self, cases: Sequence[Case], world: World) -> None:
+        self._cases, self._world = cases, world
+        starts_s = world.times.runs.start_s
+        self._begun = _Events.of(np.where(starts_s == 0, np.nan, starts_s))
+        self._stamped = _Events.of(world.times.directories.local_s)
 
-    def vary(self, key: str, case: Case, run: Run) -> bool:
+    def vary(self, key: str, row: int, run_id: str) -> bool:
         """Say whether runs near a run, and directories near a directory, have several values of a key."""
-        near = _near(self._starts, (run.start_utc_ms or 0) / 1000)
-        if len(_values(key, [self._params[run_id] for run_id in near])) < len(("one", "other")):
+        world, times = self._world, self._world.times
+        near = self._begun.near(times.runs.start_s[world.strata.places[run_id]])
+        if len(_values(key, [world.params[world.index.run_ids[place]] for place in near])) < len(("one", "other")):
             return False
-        beside = _near(self._stamps, _stamped_s(case))
-        return len(_values(key, [self._configs[path] for path in beside])) >= len(("one", "other"))
+        beside = self._stamped.near(times.directories.local_s[row])
+        return len(_values(key, [self._cases[place].seen.config for place in beside])) >= len(("one", "other"))
 
 
-def _stamped_s(case: Case) -> float:
-    return 0.0 if case.seen.local is None else local_seconds(case.seen.local)
+class _Events(NamedTuple):
+    """Events in the order of their times; `order` are their places."""
 
+    order: Ints
+    at_s: Floats
 
-def _near(events: Sequence[tuple[float, str]], at_s: float) -> list[str]:
-    low = bisect.bisect_left(events, (at_s - NEAR_WINDOW_S, ""))
-    high = bisect.bisect_left(events, (at_s + NEAR_WINDOW_S, ""))
-    middle = bisect.bisect_left(events, (at_s, ""))
-    return [name for _, name in events[max(low, middle - MOST_NEAR) : min(high, middle + MOST_NEAR + 1)]]
+    @staticmethod
+    def of(at_s: Floats) -> _Events:
+        """Return the events whose time is known."""
+        order = np.argsort(at_s, kind="stable")[: len(at_s) - np.count_nonzero(np.isnan(at_s))]
+        return _Events(order, at_s[order])
+
+    def near(self, at_s: float) -> list[int]:
+        """Return the places of events about a time, the nearest on each side."""
+        if np.isnan(at_s):
+            return []
+        low, middle, high = np.searchsorted(self.at_s, (at_s - NEAR_WINDOW_S, at_s, at_s + NEAR_WINDOW_S)).tolist()
+        found: list[int] = self.order[max(low, middle - MOST_NEAR) : min(high, middle + MOST_NEAR + 1)].tolist()
+        return found
 
 
 def _values(key: str, some: Iterable[Params]) -> set[str]:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections import defaultdict
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+import numpy as np
 
-    from ckpt_migrate.matching.model.pair import Seen
-    from ckpt_migrate.tracking.records import Run
+from ckpt_migrate.matching.model.columns import grouped
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ckpt_migrate.matching.families.times import Times
+    from ckpt_migrate.matching.model.columns import Bools, Floats, Ints
 
 DEFAULT_SCALE_S = 20.0
 """Seconds between the last file of a directory and the end of its run, before anything is known of the project."""
@@ -78,76 +80,90 @@ class Ends:
 
     def of(self, path: str, *, is_complete: bool) -> EndHabit:
         """Return the habit of a directory's folder, or of all."""
-        own = self.by_folder.get((_folder(path), is_complete)) if self.by_folder else None
-        return self.overall[is_complete] if own is None else own
+        return self.of_folder(os.path.dirname(path), is_complete=is_complete)
 
-
-@lru_cache(maxsize=1024)
-def _folder(path: str) -> str:
-    return os.path.dirname(path)
+    def of_folder(self, folder: str, *, is_complete: bool) -> EndHabit:
+        """Return the habit of a folder, or of all."""
+        return self.by_folder.get((folder, is_complete), self.overall[is_complete])
 
 
 NO_ENDS = Ends({True: EndHabit(), False: EndHabit()}, {})
 
 
-def learn_habits_of_ends(plain: Iterable[tuple[Seen, Run]]) -> Ends:
-    """Return when newest files are written, as pairs show that are plain by other evidence."""
-    found: defaultdict[tuple[str, bool], list[tuple[float, bool]]] = defaultdict(list)
-    are_before, are_outside, are_apart, are_lacking = [], [], [], []
-    for seen, run in plain:
-        if run.status == "FINISHED":
-            are_lacking.append(not seen.is_complete)
-        if seen.config_apart_s is not None:
-            are_apart.append(seen.config_apart_s > APART_S)
-        if seen.weights_s is not None and run.start_utc_ms is not None and run.end_utc_ms is not None:
-            are_outside.append(is_outside(seen, run))
-        if seen.last_s is not None and run.start_utc_ms is not None:
-            are_before.append(seen.last_s < run.start_utc_ms / 1000)
-        if seen.newest_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
-            continue
-        is_inside = run.start_utc_ms / 1000 <= seen.newest_s <= run.end_utc_ms / 1000
-        found[os.path.dirname(seen.path), seen.is_complete].append((run.end_utc_ms / 1000 - seen.newest_s, is_inside))
-    overall = {
-        kind: learn_ends([pair for (_, is_complete), pairs in found.items() if is_complete is kind for pair in pairs])
-        for kind in (True, False)
+def learn_habits_of_ends(times: Times, row: Ints, run: Ints) -> Ends:
+    """Return when newest files are written, as pairs show that are plain by other evidence.
+
+    Args:
+        times: When directories were written, and when runs began and ended.
+        row: The directory of each plain pair.
+        run: Its run.
+    """
+    directories, runs = times.directories, times.runs
+    start_s, end_s, newest_s = runs.start_s[run], runs.end_s[run], directories.newest_s[row]
+    is_complete = directories.is_complete[row]
+    lag_s, is_inside = end_s - newest_s, (start_s <= newest_s) & (newest_s <= end_s)
+
+    timed = np.flatnonzero(~np.isnan(start_s + lag_s))
+
+    def learn(chosen: Ints) -> EndHabit:
+        return learn_ends(lag_s[chosen], is_inside[chosen])
+
+    own = {
+        (directories.folders[number // 2], bool(number % 2)): learn(timed[places])
+        for number, places in grouped((2 * directories.folder[row] + is_complete)[timed])
+        if len(places) >= FEWEST_IN_FOLDER
     }
-    own = {key: learn_ends(pairs) for key, pairs in found.items() if len(pairs) >= FEWEST_IN_FOLDER}
-    is_logged_after = len(are_before) >= FEWEST_TEACHERS and 2 * sum(are_before) > len(are_before)
-    holds_others = len(are_outside) >= FEWEST_TEACHERS and 2 * sum(are_outside) > len(are_outside)
-    is_saved_last = len(are_apart) >= FEWEST_TEACHERS and sum(are_apart) <= MOST_APART * len(are_apart)
-    lacking_share = (sum(are_lacking) + LACKING_SHARE * LACKING_WORTH) / (len(are_lacking) + LACKING_WORTH)
-    return Ends(overall, own, is_logged_after, holds_others, is_saved_last, lacking_share)
+    overall = {kind: learn(timed[is_complete[timed] == kind]) for kind in (True, False)}
+    is_weighed = ~np.isnan(start_s + end_s + directories.weights_s[0][row])
+    are_outside = is_outside(times, row, run)[is_weighed]
+    last_s, apart_s = directories.last_s[row], directories.config_apart_s[row]
+    are_before = (last_s < start_s)[~np.isnan(last_s + start_s)]
+    are_apart = (apart_s > APART_S)[~np.isnan(apart_s)]
+    are_lacking = ~is_complete[runs.is_finished[run]]
+    return Ends(
+        overall,
+        own,
+        is_logged_after=_is_most(are_before),
+        holds_others=_is_most(are_outside),
+        is_saved_last=len(are_apart) >= FEWEST_TEACHERS and int(are_apart.sum()) <= MOST_APART * len(are_apart),
+        lacking_share=(int(are_lacking.sum()) + LACKING_SHARE * LACKING_WORTH) / (len(are_lacking) + LACKING_WORTH),
+    )
 
 
-def is_outside(seen: Seen, run: Run) -> bool:
-    """Say whether a directory holds weights written long before its run began or after it ended, by either's clock."""
-    if seen.weights_s is None or run.start_utc_ms is None or run.end_utc_ms is None:
-        return False
-    start_s, end_s, (first_s, last_s) = run.start_utc_ms / 1000, run.end_utc_ms / 1000, seen.weights_s
-    skew_s = seen.clock.lag_s
-    return max(first_s, first_s - skew_s) < start_s - BEFORE_S or min(last_s, last_s - skew_s) > end_s + AFTER_S
+def _is_most(values: Bools) -> bool:
+    """Say whether more than half of enough are so."""
+    return len(values) >= FEWEST_TEACHERS and 2 * int(values.sum()) > len(values)
 
 
-def learn_ends(pairs: Iterable[tuple[float, bool]]) -> EndHabit:
+def is_outside(times: Times, row: Ints, run: Ints) -> Bools:
+    """Say whether directories hold weights written long before their run began or after it ended, by either's clock."""
+    (first_s, last_s), skew_s = (each[row] for each in times.directories.weights_s), times.directories.skew_s[row]
+    start_s, end_s = times.runs.start_s[run], times.runs.end_s[run]
+    is_before = np.maximum(first_s, first_s - skew_s) < start_s - BEFORE_S
+    is_after = np.minimum(last_s, last_s - skew_s) > end_s + AFTER_S
+    found: Bools = (is_before | is_after) & ~np.isnan(start_s + end_s)
+    return found
+
+
+def learn_ends(lag_s: Floats, is_inside: Bools) -> EndHabit:
     """Return the habit that plain pairs show.
 
     Args:
-        pairs: Per plain pair, the run's end minus the newest file's time (seconds), and whether the file was written
-            within the run.
+        lag_s: Per plain pair, the run's end minus the newest file's time, seconds.
+        is_inside: Whether the file was written within the run.
     """
-    pairs = sorted(pairs)
-    near = [lag for lag, _ in pairs if abs(lag) <= LARGEST_SCALE_S * 4]
+    near = np.sort(lag_s[np.abs(lag_s) <= LARGEST_SCALE_S * 4])
     if len(near) < FEWEST_TEACHERS:
         center, scale = 0.0, DEFAULT_SCALE_S
     else:
-        center = near[len(near) // 2]
-        spreads = sorted(abs(lag - center) for lag in near)
-        scale = min(max(spreads[len(spreads) // 2] / math.log(2), SMALLEST_SCALE_S), LARGEST_SCALE_S)
-    ended = sum(abs(lag - center) <= 4 * scale for lag, _ in pairs)
-    inside = sum(is_inside and abs(lag - center) > 4 * scale for lag, is_inside in pairs)
+        center = float(near[len(near) // 2])
+        spread = float(np.sort(np.abs(near - center))[len(near) // 2])
+        scale = min(max(spread / math.log(2), SMALLEST_SCALE_S), LARGEST_SCALE_S)
+    is_ended = np.abs(lag_s - center) <= 4 * scale
+    total = len(lag_s) + SHARE_WORTH
     return EndHabit(
         center,
         scale,
-        (ended + END_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
-        (inside + INSIDE_SHARE * SHARE_WORTH) / (len(pairs) + SHARE_WORTH),
+        (int(is_ended.sum()) + END_SHARE * SHARE_WORTH) / total,
+        (int((is_inside & ~is_ended).sum()) + INSIDE_SHARE * SHARE_WORTH) / total,
     )

@@ -94,7 +94,7 @@ def param_bits(config: Params, comparison: Comparison, world: World, most: float
 
 def most_param_bits(config: Params, world: World) -> float:
     """Return the most that params can say for any run: that all agree."""
-    return -math.log2(max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)) if config else 0.0
+    return -math.log2(max(world.index.count_agreeing(config), 1) / (len(world.index) + 1)) if config.canonicals else 0.0
 
 
 def config_log2(config: Params, comparison: Comparison, world: World) -> float:

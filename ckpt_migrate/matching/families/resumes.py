@@ -10,24 +10,25 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import replace
-from itertools import compress
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ckpt_migrate.matching.families.stamps import is_at_start, is_inside, learn_further
 from ckpt_migrate.matching.families.timing import time_bits
-from ckpt_migrate.matching.model.cases import columns_of, counts_at_all, ranked
+from ckpt_migrate.matching.model.cases import counts_at_all, ranked
 from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.sharing import divide, share_out
+from ckpt_migrate.matching.model.weights import gather, rank
 
 _LATER = "it was resumed from"
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.pair import Score, World
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.tracking.records import Run
 
 SAME_RUN = 0.5
@@ -40,22 +41,40 @@ SUREST = 0.999
 """No directory's run is taken to be surer than this when it vouches for another."""
 
 
-def learn_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> tuple[list[Case], World]:
-    """Learn from plain resumes how often runs are taken up again, and weigh all with it; see `add_resumes`."""
-    found = add_resumes(cases, runs, world)
-    columns, bits = columns_of(found, world.strata.places)
-    shares = divide(columns, exp2(bits))
-    scores = [one for case in found for one in case.scores]
-    is_best = np.ones(len(scores), np.bool_)
-    is_best[1:] = columns.row[1:] != columns.row[:-1]
-    sure = [scores[i] for i in np.flatnonzero(is_best & (shares >= SURE))]
-    resumed = sum(1 for one in sure if one.resume > 0 and one.words["resume"].startswith(_LATER))
+def learn_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> tuple[list[Case], Weights, World]:
+    """Learn from plain resumes how often runs are taken up again, and weigh all with it; see `add_resumes`.
+
+    Args:
+        cases: All cases, their candidates in any order.
+        runs: All runs by id.
+        world: The shared facts.
+
+    Returns:
+        The cases with their candidates in order, the weights of all of these, and the facts with what was learned.
+    """
+    found, weights = rank(cases, gather(cases, world.strata.places))
+    if _resumed(cases):
+        found = add_resumes(found, runs, world)
+        weights = gather(found, world.strata.places)
+    columns, begins = weights.columns, weights.begins
+    sure = begins[divide(columns, exp2(weights.bits))[begins] >= SURE]
+    told = [weights.scores[place].words["resume"] for place in sure[weights.resume[sure] > 0].tolist()]
+    resumed = sum(words.startswith(_LATER) for words in told)
     world = replace(world, further=learn_further(resumed, len(sure) - resumed))
-    further = np.flatnonzero([not one.is_first for one in scores])
-    bits = time_bits(world.times, columns.row[further], columns.run[further], world)
-    for place, time in zip(further.tolist(), bits.tolist(), strict=True):
-        scores[place].time = time
-    return add_resumes([ranked(case) for case in found], runs, world), world
+    further = np.flatnonzero(~weights.is_first)
+    weights.time[further] = time_bits(world.times, columns.row[further], columns.run[further], world)
+    for place, time in zip(further.tolist(), weights.time[further].tolist(), strict=True):
+        weights.scores[place].time = time
+    found, weights = rank(found, weights)
+    if _resumed(cases):
+        found = add_resumes(found, runs, world)
+        weights = gather(found, world.strata.places)
+    return found, weights, world
+
+
+def _resumed(cases: Iterable[Case]) -> bool:
+    """Say whether any directory says that it was resumed from another."""
+    return any(case.seen.resumed_from for case in cases)
 
 
 def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) -> list[Case]:
@@ -66,6 +85,8 @@ def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) ->
         runs: All runs by id.
         world: The shared facts.
     """
+    if not _resumed(cases):
+        return list(cases)
     places: defaultdict[str, list[int]] = defaultdict(list)
     for position, case in enumerate(cases):
         if case.checkpoint.uid:
@@ -91,13 +112,11 @@ def add_resumes(cases: Sequence[Case], runs: Mapping[str, Run], world: World) ->
 
 def _shares(cases: Sequence[Case], world: World) -> dict[tuple[str, str], float]:
     """Return the probability of each pair, by path and run id, when each run is given away once."""
-    columns, bits = columns_of(cases, world.strata.places)
-    chosen = counts_at_all(columns, bits)
-    pairs = [(case.seen.path, one) for case in cases for one in case.scores]
-    pairs = list(compress(pairs, chosen))
-    is_further = np.array([not one.is_first for _, one in pairs], np.bool_)
-    shares = share_out(columns.only(chosen), exp2(bits[chosen]), is_further)
-    return {(path, one.run_id): share for (path, one), share in zip(pairs, shares.tolist(), strict=True)}
+    weights = gather(cases, world.strata.places)
+    weights = weights.only(counts_at_all(weights.columns, weights.bits))
+    shares = share_out(weights.columns, exp2(weights.bits), ~weights.is_first)
+    paths = [cases[row].seen.path for row in weights.columns.row.tolist()]
+    return {(path, one.run_id): share for path, one, share in zip(paths, weights.scores, shares.tolist(), strict=True)}
 
 
 def _link(

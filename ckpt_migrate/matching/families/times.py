@@ -6,6 +6,7 @@ All are UTC seconds since 1970, save stamps and those in names, which are local;
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from ckpt_migrate.matching.families.mtimes import Ends
-    from ckpt_migrate.matching.model.columns import Bools, Floats
+    from ckpt_migrate.matching.model.columns import Bools, Floats, Ints
     from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.tracking.records import Run
 
@@ -115,6 +116,8 @@ class DirectoryTimes:
         is_older: Whether all own files are older than the stamp.
         is_complete: Whether it has a config.
         skew_s: By how much the clock that wrote it is off.
+        folders: All folders in which directories lie.
+        folder: The folder of each, its place among them.
     """
 
     readings: tuple[Readings, ...]
@@ -127,12 +130,16 @@ class DirectoryTimes:
     is_older: Bools
     is_complete: Bools
     skew_s: Floats
+    folders: tuple[str, ...]
+    folder: Ints
 
     @staticmethod
     def of(seen: Collection[Seen]) -> DirectoryTimes:
         """Return the times of directories."""
         seen = list(seen)
         most = max((len(one.readings) for one in seen), default=0)
+        folders: dict[str, int] = {}
+        folder = [folders.setdefault(os.path.dirname(one.path), len(folders)) for one in seen]
         return DirectoryTimes(
             tuple(Readings.of(seen, number) for number in range(most)),
             _known(None if one.local is None else local_seconds(one.local) for one in seen),
@@ -147,6 +154,8 @@ class DirectoryTimes:
             np.array([one.older_s is not None for one in seen], np.bool_),
             np.array([one.is_complete for one in seen], np.bool_),
             np.array([one.clock.lag_s for one in seen]),
+            tuple(folders),
+            np.array(folder, np.int64),
         )
 
     @property
@@ -174,11 +183,11 @@ class EndHabits:
     inside_share: Floats
 
     @staticmethod
-    def of(seen: Iterable[Seen], ends: Ends) -> EndHabits:
+    def of(directories: DirectoryTimes, ends: Ends) -> EndHabits:
         """Return the habits by which newest files of directories are weighed."""
-        habits = [ends.of(one.path, is_complete=one.is_complete) for one in seen]
+        habits = [ends.of_folder(folder, is_complete=kind) for folder in directories.folders for kind in (False, True)]
         table = np.array([(h.center_s, h.scale_s, h.end_share, h.inside_share) for h in habits]).reshape(-1, 4)
-        return EndHabits(*table.T.copy())
+        return EndHabits(*table[2 * directories.folder + directories.is_complete].T.copy())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import compress
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt_migrate.matching.families.references import CHOSEN_BITS
-from ckpt_migrate.matching.model.columns import Columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
-    from ckpt_migrate.matching.model.columns import Bools, Floats
+    from ckpt_migrate.matching.model.columns import Bools, Columns, Floats
     from ckpt_migrate.matching.model.pair import Score, Seen
     from ckpt_migrate.records import Checkpoint
 
@@ -31,11 +27,11 @@ WORTH_BITS = 20.0
 """A candidate this far behind the best cannot catch up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(NamedTuple):
     """A checkpoint with its scored candidates.
 
     Attributes:
+        checkpoint: The checkpoint.
         seen: What is known of it.
         scores: One per candidate, best first.
         plain: Id of the run that it plainly has, for others to learn from; empty for none.
@@ -68,20 +64,14 @@ class Case:
         return [i in found for i in range(len(scores))]
 
 
-def columns_of(cases: Sequence[Case], places: Mapping[str, int]) -> tuple[Columns, Floats]:
-    """Return the pairs of all cases, and the match weight of each in bits.
-
-    Args:
-        cases: The cases.
-        places: The place of each run among all, by run id.
-    """
-    columns = Columns.of([[one.run_id for one in case.scores] for case in cases], places)
-    return columns, np.array([one.bits for case in cases for one in case.scores])
-
-
 def counts_at_all(columns: Columns, bits: Floats) -> Bools:
     """Say of each pair whether it takes a share of its directory at all."""
     return bits >= columns.row_maxima(bits)[columns.row] - NEGLIGIBLE_BITS
+
+
+def all_ranked(cases: Iterable[Case]) -> list[Case]:
+    """Return cases with their candidates in order."""
+    return [case if len(case.scores) <= 1 else ranked(case) for case in cases]
 
 
 def ranked(case: Case) -> Case:
@@ -100,9 +90,12 @@ def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
 
     Where keys drift none agrees throughout; one does all the same, but for some keys in which all others differ too.
     """
-    named = {reference.run_id for reference in seen.references if reference.bits > CHOSEN_BITS}
-    if len(named) == 1:
-        return next((one for one in scores if one.run_id in named), None)
+    if seen.references:
+        named = {reference.run_id for reference in seen.references if reference.bits > CHOSEN_BITS}
+        if len(named) == 1:
+            return next((one for one in scores if one.run_id in named), None)
+    if len(scores) == 1:
+        return scores[0] if _is_plain_alone(scores[0]) else None
     scores = _logging(scores)
     if leads_by_time(scores):
         return min(scores, key=lambda one: (-one.time, one.run_id))
@@ -111,11 +104,16 @@ def plain_run(seen: Seen, scores: Sequence[Score]) -> Score | None:
     return best if best is not None and best.time > 0 else None
 
 
+def _is_plain_alone(only: Score) -> bool:
+    """Say whether the only candidate teaches."""
+    if only.time + only.prior >= PLAIN_BITS:
+        return True
+    return bool(only.time > 0 and only.comparison.compared and not only.comparison.differing)
+
+
 def _logging(scores: Sequence[Score]) -> Sequence[Score]:
     """Return the runs that logged the config as far as any did: one with next to nothing hides no plain run."""
-    if len(scores) <= 1:
-        return scores
-    most = max(one.comparison.compared for one in scores)
+    most = max((one.comparison.compared for one in scores), default=0)
     return [one for one in scores if one.comparison.compared >= LEAST_LOGGED * most]
 
 

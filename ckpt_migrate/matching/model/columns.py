@@ -7,13 +7,14 @@ directory its position among the cases, a run its place among all runs in the or
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -39,16 +40,16 @@ class Columns:
     runs: int
 
     @staticmethod
-    def of(run_ids: Sequence[Iterable[str]], places: Mapping[str, int]) -> Columns:
+    def of(run_ids: Sequence[Sequence[str]], places: Mapping[str, int]) -> Columns:
         """Return the pairs of directories with candidates.
 
         Args:
             run_ids: Per directory, its candidates.
             places: The place of each run, by id.
         """
-        run = [places[run_id] for mine in run_ids for run_id in mine]
-        row = [position for position, mine in enumerate(run_ids) for _ in mine]
-        return Columns(np.array(row, np.int64), np.array(run, np.int64), len(run_ids), len(places))
+        row = np.repeat(np.arange(len(run_ids)), np.fromiter(map(len, run_ids), np.int64, len(run_ids)))
+        run = np.fromiter(map(places.__getitem__, chain.from_iterable(run_ids)), np.int64, len(row))
+        return Columns(row, run, len(run_ids), len(places))
 
     def row_sums(self, values: Floats) -> Floats:
         """Return the sum of a figure of pairs, per directory."""
@@ -66,7 +67,7 @@ class Columns:
             most[self.row[begins]] = np.maximum.reduceat(values, begins)
         return most
 
-    def only(self, chosen: Bools) -> Columns:
+    def only(self, chosen: Bools | Ints) -> Columns:
         """Return some of the pairs."""
         return Columns(self.row[chosen], self.run[chosen], self.rows, self.runs)
 

@@ -19,9 +19,11 @@ from ckpt_migrate.matching.model.twins import PRIOR_ALIKE, PRIOR_RUNS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ckpt_migrate.matching.model.columns import Columns, Floats
-    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.columns import Floats, Ints
+    from ckpt_migrate.matching.model.pair import World
     from ckpt_migrate.matching.model.twins import Twins
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.tracking.records import Run
 
 UNDERSTATED = 4.0
@@ -37,7 +39,7 @@ class Losses:
     copied_share: float
 
 
-def ghost_odds(pairs: Sequence[tuple[Score, Seen, Run]], columns: Columns, world: World, losses: Losses) -> Floats:
+def ghost_odds(cases: Sequence[Case], weights: Weights, runs: Sequence[Run], world: World, losses: Losses) -> Floats:
     """Return the odds of a ghost twin of each run against the run itself, where the run has a directory beside.
 
     A ghost needs a sibling of the run that is gone and looks as the directory does; where the run has no directory
@@ -45,45 +47,45 @@ def ghost_odds(pairs: Sequence[tuple[Score, Seen, Run]], columns: Columns, world
     copied from the ghost.
 
     Args:
-        pairs: The scores, checkpoints and runs of pairs.
-        columns: The same pairs.
+        cases: All cases.
+        weights: Of some of their candidates.
+        runs: All runs, in the order of their places.
         world: The shared facts.
         losses: What is gone, for each checkpoint, and what misleads.
     """
-    if not pairs:
+    if not weights.scores:
         return np.zeros(0)
-    likeness = Likeness(pairs, columns, world)
+    likeness = Likeness(cases, weights, runs, world)
+    columns = weights.columns
     gone_share = losses.gone_share[columns.row]
-    beside = np.zeros(len(pairs))
+    beside = np.zeros(len(columns.row))
     for twins in world.twins:
-        experiments = [run.experiment_id for _, _, run in pairs]
-        gone = _gone_siblings(twins, twins.siblings[columns.run], experiments, gone_share)
+        gone = _gone_siblings(twins, runs, gone_share, columns.run)
         beside = np.maximum(beside, gone * likeness.of(twins))
-    return _named(pairs, losses.copied_share) * UNDERSTATED * (beside + likeness.echo_odds(gone_share))
+    return _named(cases, weights, losses.copied_share) * UNDERSTATED * (beside + likeness.echo_odds(gone_share))
 
 
-def _named(pairs: Sequence[tuple[Score, Seen, Run]], copied_share: float) -> Floats:
+def _named(cases: Sequence[Case], weights: Weights, copied_share: float) -> Floats:
     """Return, per pair, how likely a ghost has all that names the run: a reference, or equal bytes."""
-    reference = np.array([one.reference for one, _, _ in pairs])
-    content = np.array([one.content for one, _, _ in pairs])
-    is_held = [
-        bool(seen.references) and any(each.is_held and each.run_id == one.run_id for each in seen.references)
-        for one, seen, _ in pairs
-    ]
+    reference, row = weights.reference, weights.columns.row
+    is_held = np.zeros(len(reference), np.bool_)
+    for place in np.flatnonzero(reference > 0).tolist():
+        run_id, references = weights.scores[place].run_id, cases[row[place]].seen.references
+        is_held[place] = any(each.is_held and each.run_id == run_id for each in references)
     copied = np.where(is_held, 0.0, copied_share)
     named = np.where(reference > 0, np.maximum(exp2(-reference), copied), 1.0)
-    return named * exp2(-np.maximum(content, 0.0))
+    return named * exp2(-np.maximum(weights.content, 0.0))
 
 
-def _gone_siblings(twins: Twins, beside: Floats, experiments: Sequence[str], gone_share: Floats) -> Floats:
+def _gone_siblings(twins: Twins, runs: Sequence[Run], gone_share: Floats, run: Ints) -> Floats:
     """Return the expected number of siblings of runs that are gone and may have left a directory here.
 
     Args:
         twins: What is known of siblings.
-        beside: How many each run has that are still there.
-        experiments: The experiment of each.
-        gone_share: Share of directories whose run is gone.
+        runs: All runs, in the order of their places.
+        gone_share: Share of directories whose run is gone, for each pair.
+        run: The run of each pair.
     """
-    alone = twins.prior / PRIOR_RUNS
-    lone = np.array([twins.lone.get(experiment, alone) for experiment in experiments])
+    alone, beside = twins.prior / PRIOR_RUNS, twins.siblings[run]
+    lone = np.array([twins.lone.get(one.experiment_id, alone) for one in runs])[run]
     return np.where(beside >= PRIOR_ALIKE, beside * gone_share / (1 - gone_share), lone)

@@ -19,11 +19,10 @@ from ckpt_migrate.matching.families.stamps import (
     NAME_STAMP_SHARES,
     best_reading,
     learn_name_shares,
-    name_difference,
 )
 from ckpt_migrate.matching.families.times import DirectoryTimes, EndHabits, RunTimes, Times
 from ckpt_migrate.matching.families.values import comparable
-from ckpt_migrate.matching.model.cases import Case, columns_of, counts_at_all, plain_run, ranked
+from ckpt_migrate.matching.model.cases import Case, all_ranked, counts_at_all, plain_run
 from ckpt_migrate.matching.model.columns import exp2
 from ckpt_migrate.matching.model.lone import expect_lone
 from ckpt_migrate.matching.model.made import count_made
@@ -39,14 +38,16 @@ from ckpt_migrate.matching.model.twins import (
     count_twins,
 )
 from ckpt_migrate.matching.model.weigh import weigh_again, weigh_all
+from ckpt_migrate.matching.model.weights import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from ckpt_migrate.matching.model.columns import Columns, Floats
     from ckpt_migrate.matching.model.pair import Seen
     from ckpt_migrate.matching.model.strata import Strata
     from ckpt_migrate.matching.model.twins import Twins
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.recipe import Recipe
     from ckpt_migrate.records import Checkpoint
     from ckpt_migrate.tracking.records import Run, RunDetails
@@ -75,6 +76,7 @@ def make_world(
     keys = keys_of(configs.values())
     params = align_keys(params, keys)
     index = ParamIndex(params, keys)
+    directories = DirectoryTimes.of(seen.values())
     world = World(
         starts_s=starts_s or [0.0],
         ends_s=ends_s,
@@ -93,9 +95,7 @@ def make_world(
         priors=np.zeros(len(runs)),
         presence={},
         ends=NO_ENDS,
-        times=Times(
-            DirectoryTimes.of(seen.values()), RunTimes.of(runs.values(), starts_s), EndHabits.of(seen.values(), NO_ENDS)
-        ),
+        times=Times(directories, RunTimes.of(runs.values(), starts_s), EndHabits.of(directories, NO_ENDS)),
         differences=Differences({}),
         drifting=frozenset(),
         name_shares=NAME_STAMP_SHARES,
@@ -112,7 +112,6 @@ def weigh_pairs(
     checkpoints: Sequence[Checkpoint],
     seen: Mapping[str, Seen],
     candidates: Sequence[Sequence[str]],
-    runs: Mapping[str, Run],
     world: World,
 ) -> tuple[list[Case], World]:
     """Score all candidates, learn from the plain pairs how the project behaves, and score again.
@@ -121,41 +120,36 @@ def weigh_pairs(
         checkpoints: The directories.
         seen: What is known of them, by path.
         candidates: Ids of the runs that each is compared with.
-        runs: All runs by id.
         world: What all pairs share, so far.
     """
     world = replace(world, priors=world.strata.priors())
     directories = [seen[checkpoint.path] for checkpoint in checkpoints]
     cases = []
-    for checkpoint, one, scores in zip(
-        checkpoints, directories, weigh_all(directories, candidates, world), strict=True
-    ):
+    scored, most = weigh_all(directories, candidates, world)
+    for checkpoint, one, scores in zip(checkpoints, directories, scored, strict=True):
         plain = plain_run(one, scores)
         cases.append(Case(checkpoint, one, scores, "" if plain is None else plain.run_id))
-    chances, drifting = learn_drift(cases, runs, world.params)
+    chances, drifting = learn_drift(cases, world)
     world = replace(world, differences=Differences(chances), drifting=drifting)
     world.index.forget(drifting)
-    world = replace(world, name_shares=learn_name_shares(_name_differences(cases, runs)))
-    ends = learn_habits_of_ends((case.seen, runs[case.plain]) for case in cases if case.plain)
-    times = replace(world.times, habits=EndHabits.of(directories, ends))
-    world = replace(world, ends=ends, times=times)
-    return weigh_again(cases, world), world
-
-
-def _name_differences(cases: Iterable[Case], runs: Mapping[str, Run]) -> list[float]:
-    """Return the differences of plain pairs between the directory's stamp and that in the run's name, if it is one."""
-    found = [name_difference(case.seen, runs[case.plain]) for case in cases if case.plain]
-    return [each for each in found if each is not None and abs(each) <= 1]
+    row = np.array([position for position, case in enumerate(cases) if case.plain], np.int64)
+    run = np.array([world.strata.places[case.plain] for case in cases if case.plain], np.int64)
+    times = world.times
+    differences_s = times.directories.local_s[row] - times.runs.named_s[run]
+    world = replace(world, name_shares=learn_name_shares(differences_s[np.abs(differences_s) <= 1].tolist()))
+    ends = learn_habits_of_ends(times, row, run)
+    world = replace(world, ends=ends, times=replace(times, habits=EndHabits.of(times.directories, ends)))
+    return weigh_again(cases, most, world), world
 
 
 def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> tuple[list[Case], World]:
     """Count the directories of each kind of run, and give each candidate the prior of its kind."""
-    columns, bits = columns_of(cases, world.strata.places)
-    scores = [one for case in cases for one in case.scores]
-    evidence = np.array([one.evidence for one in scores])
-    is_owned = np.array([one.run_id in owned for one in scores], np.bool_)
-    wants = np.array([one.is_first for one in scores], np.bool_) & ~is_owned
-    order, presence = order_in_time(cases), None
+    weights = gather(cases, world.strata.places)
+    columns, bits = weights.columns, weights.bits
+    is_owned = np.zeros(columns.runs, np.bool_)
+    is_owned[[world.strata.places[run_id] for run_id in owned]] = True
+    wants = weights.is_first & ~is_owned[columns.run]
+    order, presence = order_in_time(world.times.directories.local_s), None
     for _ in range(STRATA_ROUNDS):
         before, strata = world.strata, _count(columns, bits, world.strata, owned)
         changes = (abs(strata.made.get(kind, 0.0) - before.made.get(kind, 0.0)) for kind in before.totals)
@@ -167,26 +161,28 @@ def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -
         world = replace(world, strata=strata, priors=strata.priors())
         prior = np.log2(presence / (1 - presence))[columns.row] + world.priors[columns.run]
         prior += np.where(wants, strata.wanting(columns.run, shares), 0.0)
-        bits = np.clip(prior + evidence, -LARGEST_BITS, LARGEST_BITS)
+        bits = np.clip(prior + weights.evidence, -LARGEST_BITS, LARGEST_BITS)
     if presence is None:
         return list(cases), world
-    for one, each in zip(scores, prior.tolist(), strict=True):
+    for one, each in zip(weights.scores, prior.tolist(), strict=True):
         one.prior = each
     paths = [case.checkpoint.path for case in cases]
     world = replace(world, presence=dict(zip(paths, presence.tolist(), strict=True)))
-    return [ranked(case) for case in cases], world
+    return all_ranked(cases), world
 
 
 def find_twins(
     cases: Sequence[Case],
+    weights: Weights,
     runs: Mapping[str, Run],
     world: World,
+    *,
     values: Mapping[str, tuple[float, ...]],
     window_s: float,
 ) -> tuple[Twins, ...]:
     """Count siblings of one launch, and neighbours within minutes."""
-    gone_share = share_gone(cases)
-    stamped_s = sorted(_began_s(cases, runs))
+    gone_share = share_gone(weights)
+    stamped_s = _began_s(cases, weights, runs, world)
     experiments = [run.experiment_id for run in runs.values()]
     out = []
     for low_s, high_s, prior in ((0.0, window_s, PRIOR_SIBLINGS), (window_s, NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
@@ -200,28 +196,34 @@ def find_twins(
             window_s=high_s,
             prior=prior,
         )
-        out.append(expect_lone(twins, runs.values(), gone_share, stamped_s))
+        begun_s = world.times.runs.start_s
+        out.append(expect_lone(twins, begun_s, experiments, gone_share=gone_share, stamped_s=stamped_s))
     return tuple(out)
 
 
-def _began_s(cases: Iterable[Case], runs: Mapping[str, Run]) -> Iterator[float]:
-    """Yield when runs of directories began by their stamps, UTC seconds; of stamps that say it, first ones of a run.
+def _began_s(cases: Sequence[Case], weights: Weights, runs: Mapping[str, Run], world: World) -> Floats:
+    """Return when runs of directories began by their stamps, UTC seconds, ascending.
 
-    Of several readings (two clocks, a repeated hour) it is the one that fits the run which fits at all.
+    Of stamps that say it, and first directories of a run. Of several readings (two clocks, a repeated hour) it is the
+    one that fits the run which fits at all.
     """
-    for case in cases:
-        best = runs[case.scores[0].run_id] if case.scores else None
-        readings = case.seen.readings
-        if len(readings) > 1:
-            fitting = best_reading(case.seen, best) if best is not None and case.scores[0].odds > 1 else None
-            readings = () if fitting is None else (fitting,)
-        if readings and (best is None or case.scores[0].is_first):
-            yield readings[0].instant_s - readings[0].lag_s
+    directories = world.times.directories
+    if not directories.readings:
+        return np.zeros(0)
+    is_first = np.ones(len(cases), np.bool_)
+    is_first[weights.columns.row[weights.begins]] = weights.is_first[weights.begins]
+    began_s = directories.readings[0].instant_s - directories.readings[0].lag_s
+    for row in np.flatnonzero(directories.has_several).tolist():
+        best, fitting = next(iter(cases[row].scores), None), None
+        if best is not None and best.odds > 1:
+            fitting = best_reading(cases[row].seen, runs[best.run_id])
+        began_s[row] = np.nan if fitting is None else fitting.instant_s - fitting.lag_s
+    return np.sort(began_s[is_first & ~np.isnan(began_s)])
 
 
-def recount(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -> Strata:
+def recount(weights: Weights, world: World, owned: Mapping[str, int]) -> Strata:
     """Return the strata with the directories counted by their odds as they are now, and those that runs own."""
-    return _count(*columns_of(cases, world.strata.places), world.strata, owned)
+    return _count(weights.columns, weights.bits, world.strata, owned)
 
 
 def _count(columns: Columns, bits: Floats, strata: Strata, owned: Mapping[str, int]) -> Strata:

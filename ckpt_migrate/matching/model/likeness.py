@@ -30,9 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from ckpt_migrate.matching.model.alike import Look, Members
-    from ckpt_migrate.matching.model.columns import Columns, Floats, Ints
-    from ckpt_migrate.matching.model.pair import Score, Seen, World
+    from ckpt_migrate.matching.model.cases import Case
+    from ckpt_migrate.matching.model.columns import Floats, Ints
+    from ckpt_migrate.matching.model.pair import World
     from ckpt_migrate.matching.model.twins import Pairs, Twins
+    from ckpt_migrate.matching.model.weights import Weights
     from ckpt_migrate.tracking.records import Run
 
 SAME_END, SAME_METRIC = 0.2, 0.2
@@ -52,30 +54,33 @@ known before any is seen."""
 class Likeness:
     """The likelihood of directories with a sibling in the place of their run, over that with the run, for pairs."""
 
-    def __init__(self, pairs: Sequence[tuple[Score, Seen, Run]], columns: Columns, world: World) -> None:
+    def __init__(self, cases: Sequence[Case], weights: Weights, runs: Sequence[Run], world: World) -> None:
         self._world, self._times = world, world.times
-        self._row, self._run = columns.row, columns.run
-        row, run, times = columns.row, columns.run, world.times
+        row, run, times = weights.columns.row, weights.columns.run, world.times
+        self._row, self._run = row, run
         found: list[int] = []
         looks: dict[Look, int] = {}
-        for one, seen, each in pairs:
-            comparison = one.comparison
+        params: list[float] = []
+        log2 = world.differences.log2
+        for one, own, place in zip(weights.scores, row.tolist(), run.tolist(), strict=True):
+            comparison, config = one.comparison, cases[own].seen.config
             allowed = frozenset(comparison.differing) if comparison.differing else _NOTHING
-            look = (each.experiment_id, comparison.keys(seen.config), allowed)
+            keys = comparison.keys(config) if comparison.absent else config.layout.names
+            look = (runs[place].experiment_id, keys, allowed)
             found.append(looks.setdefault(look, len(looks)))
+            params.append(log2(config, comparison))
         self._look, self._looks = np.array(found, np.int64), list(looks)
-        params = np.array([world.differences.log2(seen.config, one.comparison) for one, seen, _ in pairs])
-        self._params = exp2(params)
+        self._params = exp2(np.array(params))
         self._start_s, self._end_s = times.runs.start_s[run], times.runs.end_s[run]
         is_timed = ~np.isnan(self._start_s)
         self._further = np.where(is_inside(times, row, run), further_densities(times, run, world.further), 0.0)
         # 0 where the stamp, or the end, tells nothing of any run
         is_told = is_timed & times.directories.is_read[row]
         self._stamp = np.where(is_told, stamp_densities(times, row, run, world), 0.0)
-        is_ended = is_timed & ~np.isnan(self._end_s) & np.array([one.mtime != 0 for one, _, _ in pairs], np.bool_)
+        is_ended = is_timed & ~np.isnan(self._end_s) & (weights.mtime != 0)
         density = end_densities(times, row, self._start_s, self._end_s, world.span_s)
         self._end = np.where(is_ended & ~np.isnan(density), density, 0.0)
-        other = np.array([one.other_metric for one, _, _ in pairs])
+        other = weights.other_metric
         self._metric = np.stack(
             [_SAME_METRICS[each] + (1 - _SAME_METRICS[each]) * other for each in range(len(_SAME_METRICS))]
         )

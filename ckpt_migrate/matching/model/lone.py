@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import bisect
-from collections import defaultdict
 from dataclasses import replace
+from itertools import compress
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from ckpt_migrate.matching.model.columns import sums_of
 from ckpt_migrate.matching.model.twins import PRIOR_RUNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
+    from ckpt_migrate.matching.model.columns import Floats, Ints
     from ckpt_migrate.matching.model.twins import Twins
-    from ckpt_migrate.tracking.records import Run
 
 LEAST_BESIDE = 0.25
 """A run beside one whose kind has a directory in fewer cases than these stands alone."""
@@ -23,7 +25,9 @@ directory is here; the chance that this one is gone as well is weighed apart, an
 counted fully, no project of less than some hundred runs would be decided."""
 
 
-def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s: Sequence[float]) -> Twins:
+def expect_lone(
+    twins: Twins, begun_s: Floats, experiments: Sequence[str], *, gone_share: float, stamped_s: Floats
+) -> Twins:
     """Return what is known of siblings with how many, all gone, a run that stands alone is expected to have had.
 
     A visible group of m is what is left of about n = m / (1 - g) when a share g is gone. For each such group there
@@ -32,36 +36,33 @@ def expect_lone(twins: Twins, runs: Iterable[Run], gone_share: float, stamped_s:
 
     Args:
         twins: What is known of siblings.
-        runs: All runs, in the order of their places.
+        begun_s: When each run began, UTC seconds.
+        experiments: The experiment of each.
         gone_share: Share of directories whose run is gone.
         stamped_s: When the run of each directory began by its stamp, UTC seconds, ascending.
     """
-    seen: defaultdict[str, int] = defaultdict(int)
-    lost: defaultdict[str, float] = defaultdict(float)
-    alone: defaultdict[str, float] = defaultdict(float)
-    for run, beside in zip(runs, twins.siblings.tolist(), strict=True):
-        in_group = min(beside, 1.0) if beside >= LEAST_BESIDE else 0.0
-        alone[run.experiment_id] += 1 - in_group
-        if not in_group:
-            own = _count_near(stamped_s, run, twins.nearest_s) if twins.nearest_s else 1
-            seen[run.experiment_id] += max(_count_near(stamped_s, run, twins.window_s) - own, 0)
-            continue
-        size = max(2, round((1 + beside) / (1 - gone_share)))
-        one_left = size * (1 - gone_share) * gone_share ** (size - 1)
-        more_left = max(1 - one_left - gone_share**size, 1e-9)
-        lost[run.experiment_id] += in_group * one_left / more_left * (size - 1) / (1 + beside)
-    gone_odds = gone_share / (1 - gone_share)
-    experiments = alone.keys() | lost.keys()
-    told = frozenset(each for each in experiments if SEEN_WORTH * seen[each] > lost[each])
-    lone = {
-        each: (max(lost[each], SEEN_WORTH * seen[each]) + twins.prior * gone_odds) / (alone[each] + PRIOR_RUNS)
-        for each in sorted(experiments)
-    }
+    names = sorted(set(experiments))
+    places = {name: place for place, name in enumerate(names)}
+    experiment = np.array([places[name] for name in experiments], np.int64)
+    in_group = np.where(twins.siblings >= LEAST_BESIDE, np.minimum(twins.siblings, 1.0), 0.0)
+    is_alone, grouped = in_group == 0, in_group > 0
+    near = _count_near(stamped_s, begun_s, twins.window_s)
+    beside = near - (_count_near(stamped_s, begun_s, twins.nearest_s) if twins.nearest_s else 1)
+    seen = sums_of(experiment[is_alone], np.maximum(beside[is_alone], 0).astype(np.float64), len(names))
+    alone = sums_of(experiment, 1 - in_group, len(names))
+    size = np.maximum(2, np.rint((1 + twins.siblings[grouped]) / (1 - gone_share)))
+    one_left = size * (1 - gone_share) * gone_share ** (size - 1)
+    more_left = np.maximum(1 - one_left - gone_share**size, 1e-9)
+    missing = in_group[grouped] * one_left / more_left * (size - 1) / (1 + twins.siblings[grouped])
+    lost = sums_of(experiment[grouped], missing, len(names))
+    told = frozenset(compress(names, (SEEN_WORTH * seen > lost).tolist()))
+    expected = np.maximum(lost, SEEN_WORTH * seen) + twins.prior * gone_share / (1 - gone_share)
+    lone = dict(zip(names, (expected / (alone + PRIOR_RUNS)).tolist(), strict=True))
     return replace(twins, lone=lone, told=told)
 
 
-def _count_near(stamped_s: Sequence[float], run: Run, window_s: float) -> int:
-    if run.start_utc_ms is None:
-        return 0
-    start_s = run.start_utc_ms / 1000
-    return bisect.bisect_right(stamped_s, start_s + window_s) - bisect.bisect_left(stamped_s, start_s - window_s)
+def _count_near(stamped_s: Floats, begun_s: Floats, window_s: float) -> Ints:
+    """Return how many stamps lie so near to the start of each run; 0 where that is not known."""
+    low, high = (begun_s - window_s, begun_s + window_s)
+    near = np.searchsorted(stamped_s, high, "right") - np.searchsorted(stamped_s, low, "left")
+    return np.where(np.isnan(begun_s), 0, near)

@@ -36,6 +36,8 @@ NOTHING = Comparison()
 """No params on either side."""
 FAMILIES = ("reference", "content", "time", "mtime", "params", "metrics", "resume")
 """Families of evidence, in the order in which equal weights are shown."""
+OPPOSING = ("time", "mtime", "params", "metrics")
+"""Families that can speak against a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,6 @@ class World:
     further: float
     span_s: float
 
-    def store_odds(self, path: str) -> float:
-        """Return the odds that a directory's run is in the store, before any evidence of its own."""
-        chance = self.presence.get(path, self.strata.in_store)
-        return chance / (1 - chance)
-
 
 @dataclass(slots=True)
 class Score:
@@ -195,7 +192,11 @@ class Score:
 
     def favouring(self, least_bits: float, families: Iterable[str] = FAMILIES) -> tuple[str, ...]:
         """Return which of these families speak for this run by at least so many bits."""
-        return tuple(family for family in families if self.share(family) >= least_bits)
+        return tuple([family for family in families if getattr(self, family) >= least_bits])
+
+    def opposing(self, least_bits: float) -> list[str]:
+        """Return which of the families that can speak against this run do so by at least so many bits."""
+        return [family for family in OPPOSING if getattr(self, family) <= -least_bits]
 
     def share(self, family: str) -> float:
         """Return one family's bits."""

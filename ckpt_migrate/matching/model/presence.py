@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.columns import Floats, Ints
 
 NEIGHBOURS = 4
@@ -29,18 +26,21 @@ DOUBT = 4.0
 """Strength of the doubt, before any data, whether neighbours tell anything: the prior is (1 - trust) to this power."""
 
 
-def order_in_time(cases: Sequence[Case]) -> Ints:
-    """Return the positions of cases in the order of their stamps; those without come first."""
-    keys = [(case.seen.local is not None, case.seen.local, case.seen.path) for case in cases]
-    return np.array(sorted(range(len(cases)), key=keys.__getitem__), np.int64)
+def order_in_time(local_s: Floats) -> Ints:
+    """Return the positions of directories in the order of their stamps; those without come first.
+
+    Args:
+        local_s: Per directory, in the order of their paths, its stamp in local seconds; "not a number" without.
+    """
+    return np.argsort(np.where(np.isnan(local_s), -np.inf, local_s), kind="stable")
 
 
 def near_in_time(order: Ints, values: Floats, overall: float) -> Floats:
-    """Return, per case, what `told_by_neighbours` says of it, the cases put in the order of their stamps.
+    """Return, per directory, what `told_by_neighbours` says of it, the directories put in the order of their stamps.
 
     Args:
         order: As `order_in_time` gives it.
-        values: Per case, a probability.
+        values: Per directory, a probability.
         overall: The mean of all, as far as is known.
     """
     out = np.empty(len(values))

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ckpt_migrate.matching.families.compare import compare
+from ckpt_migrate.matching.families.compare import agreeing_throughout, compare
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
 from ckpt_migrate.matching.families.timing import are_first, end_bits, time_bits
-from ckpt_migrate.matching.model.cases import ranked
+from ckpt_migrate.matching.model.cases import all_ranked
 from ckpt_migrate.matching.model.columns import Columns
 from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
+from ckpt_migrate.matching.model.weights import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ckpt_migrate.matching.families.compare import Comparison
     from ckpt_migrate.matching.model.cases import Case
     from ckpt_migrate.matching.model.columns import Floats, Ints
     from ckpt_migrate.matching.model.pair import Seen, World
@@ -30,7 +33,7 @@ SKIPPED_BITS = 30.0
 
 def weigh_all(
     directories: Sequence[Seen], candidates: Sequence[Sequence[str]], world: World
-) -> list[tuple[Score, ...]]:
+) -> tuple[list[tuple[Score, ...]], Floats]:
     """Weigh all candidates of checkpoints that can be their runs, best first, params included.
 
     In a burst dozens of runs start near a stamp, and nearly all differ from the config in several params. How many
@@ -44,7 +47,7 @@ def weigh_all(
         world: The shared facts.
 
     Returns:
-        Per checkpoint, its candidates.
+        Per checkpoint, its candidates, and the most that params can say for any run.
     """
     columns = Columns.of(candidates, world.strata.places)
     row, run = columns.row, columns.run
@@ -53,7 +56,8 @@ def weigh_all(
     reference = _reference_bits(directories, candidates, world.run_total)
     time, mtime = time_bits(world.times, row, run, world), end_bits(world.times, row, run, world)
     looks = _Looks(directories, columns, world, (prior, reference, time, mtime))
-    apart = world.index.count_apart([one.config for one in directories], row, run)
+    apart, is_throughout = world.index.count_apart([one.config for one in directories], row, run)
+    looks.know(np.flatnonzero(is_throughout))
     highest = looks.early + np.maximum(-LARGEST_BITS, looks.most[row] + apart * world.differences.mildest)
     highest = np.maximum(-LARGEST_BITS, highest)
     is_first = highest >= columns.row_maxima(highest)[row]
@@ -61,7 +65,7 @@ def weigh_all(
     best, least = looks.leads()
     is_open = (highest >= least[row]) | (highest - reference >= best[row])
     looks.look_at(np.flatnonzero(is_open & ~is_first))
-    return looks.near()
+    return looks.near(), looks.most
 
 
 class _Looks:
@@ -76,22 +80,24 @@ class _Looks:
         self.early = sum(families[1:], families[0])
         self._params = np.zeros(len(columns.row))
         self._is_known = np.zeros(len(columns.row), np.bool_)
-        self._scores: dict[int, Score] = {}
+        self._is_throughout = np.zeros(len(columns.row), np.bool_)
+        self._comparisons: dict[int, Comparison] = {}
+
+    def know(self, places: Ints) -> None:
+        """Take the params of some pairs for agreeing throughout; they are looked at all the same."""
+        self._is_throughout[places] = True
 
     def look_at(self, places: Ints) -> None:
         """Compare the params of some pairs."""
-        directories, world = self._directories, self._world
-        run_ids, params, telling = world.index.run_ids, world.params, world.index.telling
-        rows, runs, most = self._columns.row[places], self._columns.run[places], self.most
-        families = [family[places].tolist() for family in self._families]
-        found = []
-        for place, row, run, *early in zip(places.tolist(), rows.tolist(), runs.tolist(), *families, strict=True):
-            one = self._scores[place] = Score(run_ids[run], early[0], early[1], 0.0, early[2], early[3])
-            config = directories[row].config
-            one.comparison = compare(config, params[one.run_id], telling)
-            one.params = param_bits(config, one.comparison, world, most[row])
-            found.append(one.params)
-        self._params[places] = found
+        directories, world, row = self._directories, self._world, self._columns.row
+        agreeing = places[self._is_throughout[places]]
+        whole = np.array([world.differences.whole_log2(directories[own].config) for own in row[agreeing].tolist()])
+        self._params[agreeing] = np.maximum(whole + self.most[row[agreeing]], -LARGEST_BITS)
+        for place in places[~self._is_throughout[places]].tolist():
+            config = directories[row[place]].config
+            logged = world.params[world.index.run_ids[self._columns.run[place]]]
+            comparison = self._comparisons[place] = compare(config, logged, world.index.telling)
+            self._params[place] = param_bits(config, comparison, world, self.most[row[place]])
         self._is_known[places] = True
 
     def leads(self) -> tuple[Floats, Floats]:
@@ -108,11 +114,22 @@ class _Looks:
         could = (self._reference > 0) | (self._plain + self.most[row] >= best[row])
         is_near = (bits - self._reference >= best[row]) | ((bits >= least[row]) & could)
         chosen = np.flatnonzero(is_near & self._is_known)
-        order = np.lexsort((self._columns.run[chosen], -bits[chosen], row[chosen]))
-        found: list[list[Score]] = [[] for _ in self._directories]
-        for place, position in zip(chosen[order].tolist(), row[chosen[order]].tolist(), strict=True):
-            found[position].append(self._scores[place])
-        return [tuple(mine) for mine in found]
+        chosen = chosen[np.lexsort((self._columns.run[chosen], -bits[chosen], row[chosen]))]
+        scores = self._scores(chosen)
+        bounds = np.searchsorted(row[chosen], np.arange(len(self._directories) + 1)).tolist()
+        return [tuple(scores[begin:end]) for begin, end in pairwise(bounds)]
+
+    def _scores(self, places: Ints) -> list[Score]:
+        """Return the scores of some pairs."""
+        run_ids, comparisons, directories = self._world.index.run_ids, self._comparisons, self._directories
+        columns = [self._columns.row, self._columns.run, *self._families, self._params]
+        figures = [column[places].tolist() for column in columns]
+        scores = []
+        for place, row, run, prior, reference, time, mtime, params in zip(places.tolist(), *figures, strict=True):
+            comparison = comparisons.get(place) or agreeing_throughout(len(directories[row].config.canonicals))
+            one = Score(run_ids[run], prior, reference, 0.0, time, mtime, params, comparison=comparison)
+            scores.append(one)
+        return scores
 
     @property
     def _plain(self) -> Floats:
@@ -139,18 +156,18 @@ def _reference_bits(directories: Sequence[Seen], candidates: Sequence[Sequence[s
     return np.array(bits)
 
 
-def weigh_again(cases: Sequence[Case], world: World) -> list[Case]:
+def weigh_again(cases: Sequence[Case], most: Floats, world: World) -> list[Case]:
     """Weigh the candidates of checkpoints again with what has been learned, best first.
 
     Of params, of ends of runs and of stamps in their names is learned; all else is as it was.
 
     Args:
         cases: All checkpoints with their weights so far, which are changed.
+        most: What params could say for any run, per checkpoint, with all keys.
         world: The shared facts.
     """
-    columns = Columns.of([[one.run_id for one in case.scores] for case in cases], world.strata.places)
+    scores, columns = pairs_of(cases, world.strata.places)
     row, run, times = columns.row, columns.run, world.times
-    scores = [one for case in cases for one in case.scores]
     mtimes, firsts = end_bits(times, row, run, world), are_first(times, row, run)
     for one, mtime, is_first in zip(scores, mtimes.tolist(), firsts.tolist(), strict=True):
         one.mtime, one.is_first = mtime, is_first
@@ -158,14 +175,15 @@ def weigh_again(cases: Sequence[Case], world: World) -> list[Case]:
     for place, time in zip(named.tolist(), time_bits(times, row[named], run[named], world).tolist(), strict=True):
         scores[place].time = time
     out = []
-    for case in cases:
+    for case, most_bits in zip(cases, most.tolist(), strict=True):
         config = case.seen.config.without(world.drifting) if world.drifting else case.seen.config
+        if world.drifting:
+            most_bits = most_param_bits(config, world)  # noqa: PLW2901 - some keys, and kinds, are out of it
         if config is not case.seen.config:
-            case = replace(case, seen=replace(case.seen, config=config))  # noqa: PLW2901 - the same case from here on
+            case = case._replace(seen=replace(case.seen, config=config))  # noqa: PLW2901 - the same case from here on
             for one in case.scores:
                 one.comparison = compare(config, world.params[one.run_id], world.index.telling)
-        most = most_param_bits(config, world)
         for one in case.scores:
-            one.params = param_bits(config, one.comparison, world, most)
-        out.append(ranked(case))
-    return out
+            one.params = param_bits(config, one.comparison, world, most_bits)
+        out.append(case)
+    return all_ranked(out)
