@@ -33,6 +33,10 @@ from ckpt_migrate.matching.families.stamps import FURTHER_CHECKPOINT
 if TYPE_CHECKING:
     from ckpt_migrate.matching.model.columns import Bools, Columns, Floats
 
+SECOND_AT_START = 0.003
+"""rho of directories that were made at a run's start (by a job of several processes, or one started twice), where it
+counts against a pair; where it counts for one, for a rival that another holds, it is FURTHER_CHECKPOINT. How often it
+happens is not known: each is the careful figure. A directory made when the run was taken up again claims nothing."""
 ROUNDS = 4
 """How often the bound is tightened; more change nothing that matters."""
 LEAST_HELD = 0.5
@@ -66,7 +70,7 @@ class Answers:
     @property
     def least_free(self) -> Floats:
         """What is left of each run whatever the others are; its odds may rest on its having no directory yet."""
-        return np.where(self.is_first, FURTHER_CHECKPOINT * np.minimum(self.unmade, 1.0), 1.0)
+        return np.where(self.is_first, SECOND_AT_START * np.minimum(self.unmade, 1.0), 1.0)
 
     def totals(self, free: Floats) -> Floats:
         """Return, per pair, the sum of all answers: its own odds, those elsewhere at the least, ghosts of its run."""
@@ -101,7 +105,7 @@ class Claims(NamedTuple):
 def find_claims(answers: Answers) -> Claims:
     """Return what the claims of all checkpoints, tightened, leave each of them."""
     # A further directory claims nothing: it stands in nobody's way.
-    lost = (1 - FURTHER_CHECKPOINT) * answers.odds - np.maximum(1 - answers.unmade, 0.0) * answers.ghost
+    lost = (1 - SECOND_AT_START) * answers.odds - np.maximum(1 - answers.unmade, 0.0) * answers.ghost
     lost = np.where(answers.is_first, np.maximum(lost, 0.0), 0.0)
     before = free = answers.least_free
     for _ in range(ROUNDS):
@@ -113,7 +117,7 @@ def _free(answers: Answers, lost: Floats, free: Floats) -> Floats:
     """Return `Claims.free` from a looser one: without c of all others, what they lose when one is put on the run."""
     run = answers.columns.run
     own = lost / answers.totals(free)
-    losses = answers.columns.run_sums(own) + (1 - FURTHER_CHECKPOINT) * answers.linked
+    losses = answers.columns.run_sums(own) + (1 - SECOND_AT_START) * answers.linked
     found: Floats = 1 - np.maximum(losses[run] - own, 0.0)
     return np.maximum(found, answers.least_free)
 
