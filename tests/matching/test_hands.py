@@ -59,6 +59,8 @@ def matched(world: World) -> tuple[Matching, int]:
         ("kept_best", 10),
         ("kept_best", 600),  # files 24 s before the end of the best run of its sweep, where others lie within two
         ("best_tags", 4),
+        ("everything", 739),  # an orphan of the same second as the directory of a run
+        ("everything", 812),
         ("swapped", 655),  # half a directory under the name, and the reference, of a run that came to its end
         ("crashed", 749),  # a rerun five minutes later, whose run is gone, with the same seeds and losses
         ("renamed_by_hand", 640),  # a stamp put ahead by an hour, in the time of another run with the same params
