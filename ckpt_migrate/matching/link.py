@@ -100,7 +100,7 @@ def link(
     values = _add_histories(cases, world, store, details)
     cases, weights, world = learn_resumes(cases, runs, world)
     strata = recount(weights, world, found.owned)
-    world = replace(world, twins=find_twins(cases, weights, runs, world, values=values, window_s=window), strata=strata)
+    world = replace(world, twins=find_twins(weights, runs, world, values=values, window_s=window), strata=strata)
     decisions = decide(cases, weights, world, runs, found.owned)
     decisions = _decide_again(decisions, cases, world, runs, owned=found.owned, contents=contents)
     verdicts = [*(_hold_back(verdict, runs) for verdict in explain_all(decisions, runs, world)), *found.verdicts()]

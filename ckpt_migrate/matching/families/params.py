@@ -85,7 +85,7 @@ def param_bits(config: Params, comparison: Comparison, world: World, most: float
         world: The shared facts.
         most: What `most_param_bits` says of the config: that share is the same for all runs.
     """
-    if comparison.is_throughout and comparison.same:  # most are
+    if comparison.same and not (comparison.differing or comparison.absent or comparison.unlike):  # most are
         return max(-LARGEST_BITS, world.differences.whole_log2(config) + most)
     if not comparison.compared or not len(world.index):
         return 0.0

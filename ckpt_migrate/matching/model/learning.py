@@ -17,10 +17,10 @@ from ckpt_migrate.matching.families.params import Differences
 from ckpt_migrate.matching.families.stamps import (
     FURTHER_CHECKPOINT,
     NAME_STAMP_SHARES,
-    best_reading,
     learn_name_shares,
 )
 from ckpt_migrate.matching.families.times import DirectoryTimes, EndHabits, RunTimes, Times
+from ckpt_migrate.matching.families.timing import best_readings
 from ckpt_migrate.matching.families.values import comparable
 from ckpt_migrate.matching.model.cases import Case, all_ranked, counts_at_all, plain_run
 from ckpt_migrate.matching.model.columns import exp2
@@ -163,7 +163,7 @@ def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -
         prior += np.where(wants, strata.wanting(columns.run, shares), 0.0)
         bits = np.clip(prior + weights.evidence, -LARGEST_BITS, LARGEST_BITS)
     if presence is None:
-        return list(cases), world
+        return all_ranked(cases), world
     for one, each in zip(weights.scores, prior.tolist(), strict=True):
         one.prior = each
     paths = [case.checkpoint.path for case in cases]
@@ -172,7 +172,6 @@ def count_kinds(cases: Sequence[Case], world: World, owned: Mapping[str, int]) -
 
 
 def find_twins(
-    cases: Sequence[Case],
     weights: Weights,
     runs: Mapping[str, Run],
     world: World,
@@ -182,7 +181,7 @@ def find_twins(
 ) -> tuple[Twins, ...]:
     """Count siblings of one launch, and neighbours within minutes."""
     gone_share = share_gone(weights)
-    stamped_s = _began_s(cases, weights, runs, world)
+    stamped_s = _began_s(weights, world)
     experiments = [run.experiment_id for run in runs.values()]
     out = []
     for low_s, high_s, prior in ((0.0, window_s, PRIOR_SIBLINGS), (window_s, NEAR_WINDOW_S, PRIOR_NEIGHBOURS)):
@@ -201,7 +200,7 @@ def find_twins(
     return tuple(out)
 
 
-def _began_s(cases: Sequence[Case], weights: Weights, runs: Mapping[str, Run], world: World) -> Floats:
+def _began_s(weights: Weights, world: World) -> Floats:
     """Return when runs of directories began by their stamps, UTC seconds, ascending.
 
     Of stamps that say it, and first directories of a run. Of several readings (two clocks, a repeated hour) it is the
@@ -210,14 +209,14 @@ def _began_s(cases: Sequence[Case], weights: Weights, runs: Mapping[str, Run], w
     directories = world.times.directories
     if not directories.readings:
         return np.zeros(0)
-    is_first = np.ones(len(cases), np.bool_)
+    is_first = np.ones(weights.columns.rows, np.bool_)
     is_first[weights.columns.row[weights.begins]] = weights.is_first[weights.begins]
     began_s = directories.readings[0].instant_s - directories.readings[0].lag_s
-    for row in np.flatnonzero(directories.has_several).tolist():
-        best, fitting = next(iter(cases[row].scores), None), None
-        if best is not None and best.odds > 1:
-            fitting = best_reading(cases[row].seen, runs[best.run_id])
-        began_s[row] = np.nan if fitting is None else fitting.instant_s - fitting.lag_s
+    began_s[directories.has_several] = np.nan
+    best = weights.begins[(exp2(weights.bits) > 1)[weights.begins]]
+    best = best[directories.has_several[weights.columns.row[best]]]
+    row, run = weights.columns.row[best], weights.columns.run[best]
+    began_s[row] = best_readings(world.times, row, world.times.runs.start_s[run]).began_s
     return np.sort(began_s[is_first & ~np.isnan(began_s)])
 
 

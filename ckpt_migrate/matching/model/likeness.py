@@ -6,7 +6,6 @@ with the run; for all pairs at once, and on average over pairs of runs that are 
 
 from __future__ import annotations
 
-import bisect
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -208,12 +207,11 @@ def _parts(lengths: Ints) -> Iterator[Ints]:
 
 def _echo_share(world: World, shift_s: float) -> float:
     """Return the share of runs that have another after just this time, within the window of a launch."""
-    starts, window_s, known = world.starts_s, world.twins[0].window_s, world.twins[0].echoes
-    if shift_s in known:
-        return known[shift_s]
-    found = sum(
-        bisect.bisect_right(starts, start + shift_s + window_s) > bisect.bisect_left(starts, start + shift_s - window_s)
-        for start in starts
-    )
-    known[shift_s] = (found + ECHO_SHARE * ECHO_RUNS) / (len(starts) + ECHO_RUNS)
+    window_s, known = world.twins[0].window_s, world.twins[0].echoes
+    if shift_s not in known:
+        starts_s = np.array(world.starts_s)
+        after = np.searchsorted(starts_s, starts_s + (shift_s + window_s), "right")
+        is_echoed = after > np.searchsorted(starts_s, starts_s + (shift_s - window_s))
+        found = int(is_echoed.sum())
+        known[shift_s] = (found + ECHO_SHARE * ECHO_RUNS) / (len(starts_s) + ECHO_RUNS)
     return known[shift_s]

@@ -13,7 +13,6 @@ from ckpt_migrate.matching.families.compare import agreeing_throughout, compare
 from ckpt_migrate.matching.families.params import most_param_bits, param_bits
 from ckpt_migrate.matching.families.references import reference_bits
 from ckpt_migrate.matching.families.timing import are_first, end_bits, time_bits
-from ckpt_migrate.matching.model.cases import all_ranked
 from ckpt_migrate.matching.model.columns import Columns
 from ckpt_migrate.matching.model.pair import LARGEST_BITS, Score
 from ckpt_migrate.matching.model.weights import pairs_of
@@ -157,7 +156,7 @@ def _reference_bits(directories: Sequence[Seen], candidates: Sequence[Sequence[s
 
 
 def weigh_again(cases: Sequence[Case], most: Floats, world: World) -> list[Case]:
-    """Weigh the candidates of checkpoints again with what has been learned, best first.
+    """Weigh the candidates of checkpoints again with what has been learned; their order stays.
 
     Of params, of ends of runs and of stamps in their names is learned; all else is as it was.
 
@@ -186,4 +185,4 @@ def weigh_again(cases: Sequence[Case], most: Floats, world: World) -> list[Case]
         for one in case.scores:
             one.params = param_bits(config, one.comparison, world, most_bits)
         out.append(case)
-    return all_ranked(out)
+    return out
