@@ -163,10 +163,10 @@ def decide(
 def _are_close(cases: Sequence[Case], weights: Weights) -> Bools:
     """Say which candidates are worth a close look."""
     is_close = np.ones(len(weights.scores), np.bool_)
-    for begin in weights.begins.tolist():
-        mine = cases[weights.columns.row[begin]]
-        if len(mine.scores) > 1:
-            is_close[begin : begin + len(mine.scores)] = mine.is_worth
+    begins = weights.begins
+    several = begins[np.diff(begins, append=len(is_close)) > 1]
+    for begin, row in zip(several.tolist(), weights.columns.row[several].tolist(), strict=True):
+        is_close[begin : begin + len(cases[row].scores)] = cases[row].is_worth
     return is_close
 
 

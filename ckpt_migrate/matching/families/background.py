@@ -91,10 +91,9 @@ class ParamIndex:
         return sum(map(len, self._find(config)))
 
     def count_apart(self, configs: Sequence[Params], row: Ints, run: Ints) -> tuple[Ints, Bools]:
-        """Return, per pair, in how many keys of both a config and a run's log differ, at the least.
+        """Return, per pair, in how many keys of both config and log differ at the least, and whether none does.
 
-        And whether the run is known to have logged all keys of the config, with the same values. In a project most
-        params are constants: whether a config has them is asked once, not for each run.
+        None differs where the run is known to have logged all keys of the config, with the same values.
 
         Args:
             configs: All configs.
@@ -124,8 +123,7 @@ class ParamIndex:
             if number >= 0:
                 which, sets = self._codes[number].find_differing(self._row_of[one[pairs]], self._row_of[other[pairs]])
                 names = self._params[one[pairs[0]]].names
-                known = [found.setdefault((names, keys), len(found)) for keys in sets]
-                numbers[pairs] = np.array(known)[which]
+                numbers[pairs] = np.array([found.setdefault((names, keys), len(found)) for keys in sets])[which]
                 continue
             for pair in pairs.tolist():
                 mine, theirs = self._params[one[pair]], self._params[other[pair]]
