@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 SECOND_AT_START = 0.003
 """rho of directories that were made at a run's start (by a job of several processes, or one started twice), where it
-counts against a pair; where it counts for one, for a rival that another holds, it is FURTHER_CHECKPOINT. How often it
-happens is not known: each is the careful figure. A directory made when the run was taken up again claims nothing."""
+counts against a pair that no reference names. Beside one that is named the other may be a copy of it; there, and for a
+rival that another holds, it is FURTHER_CHECKPOINT. How often it happens is not known: each is the careful figure. A
+directory made when the run was taken up again claims nothing."""
 ROUNDS = 4
 """How often the bound is tightened; more change nothing that matters."""
 LEAST_HELD = 0.5
@@ -57,6 +58,7 @@ class Answers:
         unmade: u, the odds that the run has none.
         is_first: Whether it would be the run's first directory; further ones, made when the run was taken up again,
             stand in nobody's way.
+        is_named: Whether a reference names the run.
         linked: Per run, whether it has a directory of its name already.
     """
 
@@ -65,12 +67,14 @@ class Answers:
     ghost: Floats
     unmade: Floats
     is_first: Bools
+    is_named: Bools
     linked: Bools
 
     @property
     def least_free(self) -> Floats:
         """What is left of each run whatever the others are; its odds may rest on its having no directory yet."""
-        return np.where(self.is_first, SECOND_AT_START * np.minimum(self.unmade, 1.0), 1.0)
+        rho = np.where(self.is_named, FURTHER_CHECKPOINT, SECOND_AT_START)
+        return np.where(self.is_first, rho * np.minimum(self.unmade, 1.0), 1.0)
 
     def totals(self, free: Floats) -> Floats:
         """Return, per pair, the sum of all answers: its own odds, those elsewhere at the least, ghosts of its run."""
@@ -104,22 +108,23 @@ class Claims(NamedTuple):
 
 def find_claims(answers: Answers) -> Claims:
     """Return what the claims of all checkpoints, tightened, leave each of them."""
-    # A further directory claims nothing: it stands in nobody's way.
-    lost = (1 - SECOND_AT_START) * answers.odds - np.maximum(1 - answers.unmade, 0.0) * answers.ghost
-    lost = np.where(answers.is_first, np.maximum(lost, 0.0), 0.0)
     before = free = answers.least_free
     for _ in range(ROUNDS):
-        before, free = free, _free(answers, lost, free)
+        totals = answers.totals(free)
+        beside = _free(answers, totals, FURTHER_CHECKPOINT), _free(answers, totals, SECOND_AT_START)
+        before, free = free, np.maximum(np.where(answers.is_named, *beside), answers.least_free)
     return Claims(free, _taken(answers, before))
 
 
-def _free(answers: Answers, lost: Floats, free: Floats) -> Floats:
-    """Return `Claims.free` from a looser one: without c of all others, what they lose when one is put on the run."""
+def _free(answers: Answers, totals: Floats, rho: float) -> Floats:
+    """Return `Claims.free` from the sums of a looser one: without c of all others, what they lose to one more."""
     run = answers.columns.run
-    own = lost / answers.totals(free)
-    losses = answers.columns.run_sums(own) + (1 - SECOND_AT_START) * answers.linked
+    # A further directory claims nothing: it stands in nobody's way.
+    lost = (1 - rho) * answers.odds - np.maximum(1 - answers.unmade, 0.0) * answers.ghost
+    own = np.where(answers.is_first, np.maximum(lost, 0.0), 0.0) / totals
+    losses = answers.columns.run_sums(own) + (1 - rho) * answers.linked
     found: Floats = 1 - np.maximum(losses[run] - own, 0.0)
-    return np.maximum(found, answers.least_free)
+    return found
 
 
 def _taken(answers: Answers, free: Floats) -> Floats:

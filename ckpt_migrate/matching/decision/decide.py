@@ -142,7 +142,7 @@ def decide(
     unmade = np.where(chosen, world.strata.unmade_odds(columns.run, divide(columns, odds)), 0.0)
     is_linked = np.zeros(columns.runs, np.bool_)
     is_linked[[world.strata.places[run_id] for run_id in linked]] = True
-    answers = Answers(columns, odds, odds * found, unmade, weights.is_first, is_linked)
+    answers = Answers(columns, odds, odds * found, unmade, weights.is_first, weights.reference > 0, is_linked)
     claims = find_claims(answers)
     ghosts = answers.ghost * (answers.unmade + np.maximum(1 - answers.unmade, 0.0) * claims.taken)
     _share_ghosts(cases, ghosts, weights, world, is_close)
