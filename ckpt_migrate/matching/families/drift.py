@@ -81,7 +81,8 @@ def _teachers(cases: Iterable[Case]) -> list[tuple[int, Score]]:
     for row, case in enumerate(cases):
         if not case.plain:
             continue
-        teacher = next(one for one in case.scores if one.run_id == case.plain)
+        best = case.scores[0]
+        teacher = best if best.run_id == case.plain else next(one for one in case.scores if one.run_id == case.plain)
         known = found.get(teacher.run_id)
         if case.seen.references and named_runs(case.seen.references):
             named.append((row, teacher))

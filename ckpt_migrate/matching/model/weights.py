@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -81,7 +82,8 @@ def gather(cases: Sequence[Case], places: Mapping[str, int]) -> Weights:
         places: The place of each run among all, by run id.
     """
     scores, columns = pairs_of(cases, places)
-    table = np.array(list(map(_read, scores)), np.float64).reshape(-1, len(_FIGURES))
+    total = len(scores) * len(_FIGURES)
+    table = np.fromiter(chain.from_iterable(map(_read, scores)), np.float64, total).reshape(-1, len(_FIGURES))
     figures = dict(zip(_FIGURES, table.T.copy(), strict=True))
     return Weights(scores, columns, **{**figures, "is_first": figures["is_first"] > 0})
 
